@@ -1,0 +1,117 @@
+"""Components: what a `use:` name stands for.
+
+A component is one of
+- a frozen keyword-only dataclass: its fields are its YAML keys;
+- a *factory*, a class or function such as a model or an optimiser: its keyword parameters are its
+  YAML keys, kept unbuilt until the place that runs it calls the factory;
+- a stage written as a function (see `aidn_pipeline.core.stage`).
+
+`@component(group, name)` marks it. The mark is found by reading the source, never by importing, so
+planning needs no component's module.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+MARK = "__aidn_component__"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What `@component` leaves on a class or function.
+
+    Attributes:
+        group: what it is: `model`, `sampler`, `stage`, ...
+        name: the word after `use:`.
+        version: bumped when equal fields mean a different result.
+        packages: distributions whose version is part of the fingerprint.
+    """
+
+    group: str
+    name: str
+    version: int = 1
+    packages: tuple[str, ...] = ()
+
+
+def component(
+    group: str, name: str, *, version: int = 1, packages: tuple[str, ...] = ()
+) -> Callable[[T], T]:
+    """Registers a class or a function as component `name` of `group`."""
+
+    def mark(target: T) -> T:
+        setattr(target, MARK, Mark(group, name, version, packages))
+        return target
+
+    return mark
+
+
+def mark_of(target: object) -> Mark | None:
+    """The mark of a component class or function, or of an instance of one."""
+    own = vars(target if isinstance(target, type) or callable(target) else type(target)).get(MARK)
+    if own is None and not isinstance(target, type):
+        own = vars(type(target)).get(MARK)
+    return own if isinstance(own, Mark) else None
+
+
+def setting(
+    default: Any = MISSING,
+    *,
+    default_factory: Any = MISSING,
+    group: str | None = None,
+    semantic: bool = True,
+    extends: bool = False,
+    fixed: bool = False,
+    masks: str | None = None,
+    since: int | None = None,
+) -> Any:
+    """A dataclass field with what the planner must know of it.
+
+    Args:
+        default: as in `dataclasses.field`.
+        default_factory: as in `dataclasses.field`.
+        group: the value is a component of this group.
+        semantic: whether it can change a result; False never invalidates one.
+        extends: a larger value continues from the result of a smaller one.
+        fixed: extendable fields of the component held here are ordinary ones in this place.
+        masks: the keys of this mapping are dotted paths inside the named field, whose base values
+            there are no part of the fingerprint.
+        since: format generation at which the field was added; while it equals its default it is
+            left out of the fingerprint, so older results stay valid.
+    """
+    metadata = {
+        "group": group,
+        "semantic": semantic,
+        "extends": extends,
+        "fixed": fixed,
+        "masks": masks,
+        "since": since,
+    }
+    if default_factory is not MISSING:
+        return field(default_factory=default_factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """A component that is called where it runs, with its configured arguments kept here.
+
+    Attributes:
+        group: as in the index.
+        name: as in the index.
+        target: the class or function.
+        arguments: configured keyword arguments; nested components are already built.
+        wants_signature: names of the parameters that get the prepared data's `Signature`.
+    """
+
+    group: str
+    name: str
+    target: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    wants_signature: tuple[str, ...] = ()
+
+    def __call__(self, *args: Any, signature: object = None, **more: Any) -> Any:
+        """Calls the target; `signature` goes to the parameters annotated `Signature`."""
+        handed = {name: signature for name in self.wants_signature}
+        return self.target(*args, **handed, **self.arguments, **more)

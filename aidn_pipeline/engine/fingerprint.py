@@ -1,0 +1,181 @@
+"""The fingerprint of a stage: what is hashed, and what is left out. See `docs/format.md`."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from aidn_pipeline.core.artifact import Artifact
+from aidn_pipeline.core.describe import component_group
+from aidn_pipeline.core.fingerprint import Fingerprint
+from aidn_pipeline.core.index import ComponentSpec, FieldSpec, Index
+from aidn_pipeline.core.stage import Description
+
+Inputs = Mapping[str, Artifact | tuple[Artifact, ...]]
+MASK = {"searched": True}
+"""Stands in the place of a value that a search space decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Fingerprints of one piece of work, with everything that was hashed."""
+
+    fingerprint: str
+    family: str
+    base: str
+    hashed: Mapping[str, Any]
+    extends: Mapping[str, Any]
+
+
+def identify(index: Index, configured: Description, effective: Description, inputs: Inputs, seed: int) -> Identity:
+    """Fingerprints a stage.
+
+    Args:
+        index: the component index.
+        configured: the description as the recipe says it.
+        effective: the same with params written into it.
+        inputs: artifacts by port; params ports may be left out, they are not hashed.
+        seed: the pipeline's seed.
+    """
+    spec = index.find("stage", effective["use"])
+    hashed = {
+        "component": spec.key,
+        "fields": semantic(index, spec, effective),
+        "versions": versions(index, spec, effective),
+        "seed": seed if spec.seeded else None,
+        "packages": packages(index, spec, effective),
+        "inputs": {
+            port: [a.digest for a in found] if isinstance(found, tuple) else found.digest
+            for port, found in inputs.items()
+            if (wanted := spec.input(port)) is not None and wanted.kind != "params"
+        },
+    }
+    extends = dict(extendable(index, spec, effective))
+    family = Fingerprint.of("family", hashed)
+    return Identity(
+        fingerprint=Fingerprint.of("work", [family.digest, extends]).digest,
+        family=family.digest,
+        base=base_of(index, configured, seed),
+        hashed=hashed,
+        extends=extends,
+    )
+
+
+def base_of(index: Index, configured: Description, seed: int) -> str:
+    """Identity of the configuration alone, without inputs and params."""
+    spec = index.find("stage", configured["use"])
+    value = {
+        "component": spec.key,
+        "fields": semantic(index, spec, configured),
+        "extends": dict(extendable(index, spec, configured)),
+        "versions": versions(index, spec, configured),
+        "seed": seed if spec.seeded else None,
+        "packages": packages(index, spec, configured),
+    }
+    return Fingerprint.of("base", value).digest
+
+
+def semantic(index: Index, spec: ComponentSpec, description: Description) -> dict[str, Any]:
+    """Fields that can change the result, recursively, without the extendable ones."""
+    return _semantic(index, spec, description, extending=not bounded(index, spec, description))
+
+
+def _semantic(
+    index: Index, spec: ComponentSpec, description: Mapping[str, Any], *, extending: bool
+) -> dict[str, Any]:
+    fields: dict[str, Any] = {"use": spec.name}
+    for item in spec.fields:
+        value = description.get(item.name, item.default)
+        unset = item.since is not None and value == item.default
+        if not item.semantic or unset or (item.extends and extending):
+            continue
+        inside = extending and not item.fixed
+        fields[item.name] = _semantic_value(index, item, item.type, value, extending=inside)
+    for item in spec.fields:
+        if item.masks is not None and item.masks in fields:
+            for path in description.get(item.name) or {}:
+                _mask(fields[item.masks], path.split("."))
+    return fields
+
+
+def _semantic_value(index: Index, item: FieldSpec, kind: Any, value: Any, *, extending: bool) -> Any:
+    group = component_group(kind)
+    if group is None or value is None:
+        return value
+    if isinstance(value, Mapping) and isinstance(value.get("use"), str) and "map" not in kind:
+        return _semantic(index, index.find(group, value["use"]), value, extending=extending)
+    if isinstance(value, Mapping):
+        return {k: _semantic_value(index, item, kind["map"], v, extending=extending) for k, v in value.items()}
+    return [_semantic_value(index, item, kind["list"], v, extending=extending) for v in value]
+
+
+def _mask(fields: Any, path: list[str]) -> None:
+    if isinstance(fields, dict) and path[0] in fields:
+        if len(path) == 1:
+            fields[path[0]] = MASK
+        else:
+            _mask(fields[path[0]], path[1:])
+
+
+def components(
+    index: Index, spec: ComponentSpec, description: Mapping[str, Any], path: str = "", *, fixed: bool = False
+) -> Iterator[tuple[str, ComponentSpec, Mapping[str, Any], bool]]:
+    """The component and those inside it: dotted path, spec, description, and whether a field on
+    the way says that extendable fields are ordinary ones."""
+    yield path, spec, description, fixed
+    for item in spec.fields:
+        group = component_group(item.type)
+        value = description.get(item.name)
+        if group is None or value is None:
+            continue
+        here = f"{path}.{item.name}".strip(".")
+        for name, inner in _inner(value):
+            yield from components(
+                index, index.find(group, inner["use"]), inner, f"{here}.{name}".strip("."), fixed=fixed or item.fixed
+            )
+
+
+def _inner(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(value, Mapping) and isinstance(value.get("use"), str):
+        yield "", value
+    elif isinstance(value, Mapping):
+        yield from value.items()
+    else:
+        yield from ((str(i), v) for i, v in enumerate(value))
+
+
+def bounded(index: Index, spec: ComponentSpec, description: Description) -> list[str]:
+    """Paths of the components whose result depends on a total, so that nothing can be extended."""
+    return [path for path, inner, _, fixed in components(index, spec, description) if inner.bounded and not fixed]
+
+
+def extendable(index: Index, spec: ComponentSpec, description: Description) -> Iterator[tuple[str, Any]]:
+    """Dotted paths and values of the extendable fields."""
+    if bounded(index, spec, description):
+        return
+    for path, inner, values, fixed in components(index, spec, description):
+        for item in inner.fields:
+            if item.extends and not fixed:
+                yield f"{path}.{item.name}".strip("."), values.get(item.name, item.default)
+
+
+def versions(index: Index, spec: ComponentSpec, description: Description) -> dict[str, Any]:
+    """Version, or the digests of the source files, of every component inside, by `group/name`."""
+    return {
+        inner.key: dict(inner.code) or inner.version
+        for _, inner, _, _ in components(index, spec, description)
+    }
+
+
+def packages(index: Index, spec: ComponentSpec, description: Description) -> dict[str, str]:
+    """Installed versions of the distributions that the components declare."""
+    names = {name for _, inner, _, _ in components(index, spec, description) for name in inner.packages}
+    return {name: installed(name) for name in sorted(names)}
+
+
+def installed(name: str) -> str:
+    """The installed version of a distribution without its local label; empty if there is none."""
+    try:
+        return metadata.version(name).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return ""

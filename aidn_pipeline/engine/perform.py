@@ -1,0 +1,262 @@
+"""One piece of work: reuse it, or lock it, run or resume it, and commit it as one record."""
+
+import inspect
+import os
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from aidn_pipeline.core.artifact import KINDS, Artifact
+from aidn_pipeline.core.component import Factory
+from aidn_pipeline.core.describe import build, load_target
+from aidn_pipeline.core.events import Action, Event, StageWaiting
+from aidn_pipeline.core.index import ComponentSpec, Index
+from aidn_pipeline.core.record import StageRecord
+from aidn_pipeline.core.stage import Description, Job, Predecessor, Stage
+from aidn_pipeline.engine.context import Context, SegmentPoints, seal_points
+from aidn_pipeline.engine.executors.base import Executor
+from aidn_pipeline.engine.fingerprint import Identity, Inputs, identify
+from aidn_pipeline.engine.stopping import StopFlag
+from aidn_pipeline.errors import AidnError, FoundBeforeStart, StageFailed
+from aidn_pipeline.store.store import Store
+from aidn_pipeline.store.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a piece of work came to be done."""
+
+    action: Action
+    record: StageRecord
+    seconds: float
+
+
+class Performer:
+    """Does pieces of work for one run. Nested ones, such as trials, are done in the same way."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        index: Index,
+        project: Path,
+        run: str,
+        seed: int,
+        stop: StopFlag,
+        emit: Callable[[Event], None],
+        executor: Executor,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._project = project
+        self._run = run
+        self._seed = seed
+        self._stop = stop
+        self._emit = emit
+        self._executor = executor
+
+    def perform(
+        self, name: str, configured: Description, effective: Description, inputs: Inputs, *, force: bool = False
+    ) -> Done:
+        """Reuses, resumes or runs one stage.
+
+        Raises:
+            StageFailed: if the stage raised anything that is not ours.
+            AidnError: what the stage or the store says.
+        """
+        started = time.monotonic()
+        identity = identify(self._index, configured, effective, inputs, self._seed)
+        if not force and (record := self.reusable(identity.fingerprint)):
+            return Done("reuse", record, 0.0)
+        lock = self._lock(name, identity)
+        try:
+            if not force and (record := self.reusable(identity.fingerprint)):
+                return Done("reuse", record, time.monotonic() - started)
+            work = self._open_work(identity, force=force)
+            before = None if force else predecessor(self._store, identity)
+            action: Action = "resume" if work.progress or before else "run"
+            work.begin(identity.fingerprint)
+            outputs, observed = self._run_stage(name, effective, inputs, work, before)
+            observed["seconds"] = round(time.monotonic() - started, 3)
+            record = self._commit(name, identity, outputs, work, observed)
+            return Done(action, record, time.monotonic() - started)
+        finally:
+            self._store.locks.release(lock)
+
+    def reusable(self, fingerprint: str) -> StageRecord | None:
+        """The committed record, if its outputs are present with their sizes."""
+        record = self._store.records.stage(fingerprint)
+        return record if record and all(map(self._store.has, record.outputs.values())) else None
+
+    def _lock(self, name: str, identity: Identity) -> int:
+        lock_name = f"work/{identity.family.removeprefix('b3:')}"
+        lock = self._store.locks.acquire(lock_name, wait=False)
+        if lock is None:
+            attempts = [e for e in self._open_work(identity).entries() if e["kind"] == "attempt"]
+            holder = (
+                f"process {attempts[-1]['pid']} on {attempts[-1]['host']}, since "
+                f"{time.strftime('%H:%M:%S', time.localtime(attempts[-1]['started']))}"
+                if attempts
+                else "another process"
+            )
+            self._emit(StageWaiting(stage=name, holder=holder))
+        while lock is None:
+            self._stop.check()
+            time.sleep(0.05)
+            lock = self._store.locks.acquire(lock_name, wait=False)
+        return lock
+
+    def _open_work(self, identity: Identity, *, force: bool = False) -> Work:
+        family = identity.family.removeprefix("b3:")
+        work = self._store.work(family)
+        if force and work.folder.exists():
+            self._store.scratch.discard(work.folder)
+            work = self._store.work(family)
+        return work
+
+    def _run_stage(
+        self, name: str, description: Description, inputs: Inputs, work: Work, before: Predecessor | None
+    ) -> tuple[Mapping[str, Artifact], dict[str, Any]]:
+        points = SegmentPoints(self._store, work, self._run)
+        seed = description.get("seed")
+        context = Context(
+            name=name,
+            store=self._store,
+            index=self._index,
+            work=work,
+            points=points,
+            project=self._project,
+            seed=seed if isinstance(seed, int) else self._seed,
+            predecessor=before,
+            stop=self._stop,
+            emit=self._emit,
+            run_jobs=self._run_jobs,
+        )
+        spec = self._index.find("stage", description["use"])
+        try:
+            outputs = call_stage(self._index, spec, description, inputs, context)
+        except FoundBeforeStart as error:
+            raise StageFailed(error.problem, where=error.where, remedy=error.remedy) from error
+        except AidnError:
+            raise
+        except Exception as error:
+            raise StageFailed(
+                f"stage {name!r} failed: {type(error).__name__}: {error}",
+                where=f"stages.{name} ({spec.module}:{spec.attribute})",
+                remedy="fix the cause and run the same command again; finished stages are reused",
+            ) from error
+        finally:
+            points.close()
+        return outputs, {"points": seal_points(self._store, work), "attempt": work.attempt}
+
+    def _run_jobs(self, jobs: Sequence[Job]) -> Iterator[Mapping[str, Artifact]]:
+        def one(job: Job) -> Mapping[str, Artifact]:
+            self._stop.check()
+            return self.perform(job.label, job.stage, job.stage, job.inputs).record.outputs
+
+        for job in jobs:
+            yield self._executor.submit(one, job).result()
+
+    def _commit(
+        self,
+        name: str,
+        identity: Identity,
+        outputs: Mapping[str, Artifact],
+        work: Work,
+        observed: dict[str, Any],
+    ) -> StageRecord:
+        record = StageRecord(
+            fingerprint=identity.fingerprint,
+            family=identity.family,
+            base=identity.base,
+            component=str(identity.hashed["component"]),
+            hashed=identity.hashed,
+            extends=identity.extends,
+            outputs=outputs,
+            observed={
+                **observed,
+                "stage": name,
+                "run": self._run,
+                "started": time.time(),
+                "host": socket.gethostname(),
+                "machine": platform.machine(),
+                "python": platform.python_version(),
+                "pid": os.getpid(),
+            },
+        )
+        self._store.records.append("stage", identity.fingerprint, record.to_json())
+        self._store.scratch.discard(work.folder)
+        return record
+
+
+def predecessor(store: Store, identity: Identity) -> Predecessor | None:
+    """The longest shorter result of the same family whose outputs are present."""
+    if not identity.extends:
+        return None
+    shorter = [
+        record
+        for record in store.records.stages_of_family(identity.family)
+        if record.fingerprint != identity.fingerprint
+        and record.extends.keys() == identity.extends.keys()
+        and all(record.extends[path] <= value for path, value in identity.extends.items())
+        and all(map(store.has, record.outputs.values()))
+    ]
+    if not shorter:
+        return None
+    longest = max(shorter, key=lambda record: [record.extends[path] for path in sorted(record.extends)])
+    return Predecessor(longest.extends, longest.outputs)
+
+
+def call_stage(
+    index: Index, spec: ComponentSpec, description: Description, inputs: Inputs, context: Context
+) -> Mapping[str, Artifact]:
+    """Builds the stage and runs it; returns its artifacts by port.
+
+    Raises:
+        StageFailed: if it gave something else than its ports promise.
+    """
+    component = build(index, "stage", description)
+    if isinstance(component, Stage):
+        ports = _inputs_class(load_target(spec))
+        answer = component.run(ports(**inputs), context)
+    elif isinstance(component, Factory):
+        handed = {"ctx": context} if "ctx" in inspect.signature(component.target).parameters else {}
+        answer = component.target(**inputs, **handed, **component.arguments)
+    else:
+        raise StageFailed(f"{spec.key} is neither a Stage nor a function", where=spec.module)
+    return _outputs(spec, answer)
+
+
+def _inputs_class(stage: type) -> Any:
+    for base in getattr(stage, "__orig_bases__", ()):
+        arguments = get_args(base)
+        if arguments:
+            return arguments[0]
+    raise StageFailed(f"{stage.__name__} must derive from Stage[In, Out]", where=stage.__module__)
+
+
+def _outputs(spec: ComponentSpec, answer: Any) -> Mapping[str, Artifact]:
+    if isinstance(answer, Artifact):
+        found: dict[str, Any] = {answer.kind: answer}
+    elif is_dataclass(answer):
+        found = {f.name: getattr(answer, f.name) for f in fields(answer)}
+    else:
+        found = {}
+    outputs = {}
+    for port in spec.outputs:
+        artifact = found.get(port.name)
+        if artifact is None and port.optional:
+            continue
+        if not isinstance(artifact, KINDS[port.kind]):
+            raise StageFailed(
+                f"{spec.key} promised a {port.kind} on its port {port.name!r} and gave "
+                f"{type(artifact).__name__}",
+                where=f"{spec.module}:{spec.attribute}",
+                remedy=f"return what ctx.save({KINDS[port.kind].__name__}, ...) gave",
+            )
+        outputs[port.name] = artifact
+    return outputs

@@ -1,0 +1,239 @@
+"""The run loop: stage after stage, each reused, resumed or run, each committed by itself."""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aidn_pipeline.core.artifact import Artifact
+from aidn_pipeline.core.events import (
+    Action,
+    Event,
+    Listener,
+    Notice,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+    Status,
+)
+from aidn_pipeline.core.index import Index
+from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
+from aidn_pipeline.core.record import RunRecord
+from aidn_pipeline.core.wiring import needs, order
+from aidn_pipeline.engine.executors.inline import InlineExecutor
+from aidn_pipeline.engine.perform import Done, Performer
+from aidn_pipeline.engine.plan import Plan, make_plan, resolve_inputs, with_params
+from aidn_pipeline.engine.stopping import StopFlag, listening
+from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted
+from aidn_pipeline.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """How a stage of a run ended."""
+
+    action: Action
+    reason: str
+    status: str
+    fingerprint: str | None = None
+    seconds: float = 0.0
+    outputs: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run ended; `error` is what stopped it."""
+
+    run: str
+    status: Status
+    seconds: float
+    stages: Mapping[str, StageResult]
+    error: AidnError | None = None
+
+
+def run_pipeline(
+    spec: PipelineSpec,
+    store: Store,
+    index: Index,
+    project: Path,
+    *,
+    listeners: Sequence[Listener] = (),
+    facts: Mapping[str, Any] | None = None,
+    force: Collection[str] = (),
+) -> RunResult:
+    """Runs a pipeline. Errors of stages and interruptions end in the result, not in an exception.
+
+    Args:
+        spec: what to run.
+        store: where results are kept.
+        index: the components.
+        project: the project's root, which relative paths are against.
+        listeners: told what happens, in order.
+        facts: kept in the run's record: overrides, configuration.
+        force: names of stages to run although nothing changed.
+
+    Raises:
+        WiringError: if the stages need each other in a circle.
+        StoreError: if the store cannot be used at all.
+    """
+    loop = RunLoop(spec, store, index, project, listeners, dict(facts or {}), frozenset(force))
+    return loop.run()
+
+
+class RunLoop:
+    """One run; used once."""
+
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        store: Store,
+        index: Index,
+        project: Path,
+        listeners: Sequence[Listener],
+        facts: dict[str, Any],
+        force: frozenset[str],
+    ) -> None:
+        self._spec = spec
+        self._store = store
+        self._index = index
+        self._listeners = listeners
+        self._facts = facts
+        self._force = force
+        self._stop = StopFlag()
+        self._results: dict[str, StageResult] = {}
+        self._error: AidnError | None = None
+        self._started = time.time()
+        self.run_id = time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
+        self._performer = Performer(
+            store=store,
+            index=index,
+            project=project,
+            run=self.run_id,
+            seed=spec.seed,
+            stop=self._stop,
+            emit=self._emit,
+            executor=InlineExecutor(),
+        )
+
+    def _emit(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener.on_event(event)
+
+    def run(self) -> RunResult:
+        """Runs it."""
+        names = order(self._spec.stages)
+        self._store.recover()
+        with self._store.locks.hold(f"run/{self.run_id}"):
+            plan = make_plan(self._spec, self._store, self._index, force=self._force)
+            self._facts.setdefault("host", socket.gethostname())
+            self._facts.setdefault("pid", os.getpid())
+            self._record("running")
+            self._emit(RunStarted(run=self.run_id, recipe=self._spec.name, stages=tuple(names)))
+            with listening(self._stop, lambda text: self._emit(Notice(text=text, level="warning"))):
+                self._run_stages(names, plan)
+            return self._finish(names)
+
+    def _run_stages(self, names: Sequence[str], plan: Plan) -> None:
+        for name in names:
+            stage = self._spec.stages[name]
+            missing = [n for n in needs(stage) if n in self._spec.stages and not self._done(n)]
+            if missing or (self._error and not isinstance(self._error, GateNotMet)):
+                reason = f"needs {', '.join(missing)}" if missing else "the run stopped before it"
+                self._results[name] = StageResult(action="skip", reason=reason, status="skipped")
+                self._emit(StageFinished(stage=name, action="skip", seconds=0.0, problem=reason))
+                continue
+            row = plan.row(name)
+            started = time.monotonic()
+            try:
+                self._stop.check()
+                self._run_stage(stage, row.action, row.reason)
+            except AidnError as error:
+                self._error = error
+                self._failed(name, row.reason, error, time.monotonic() - started)
+
+    def _done(self, name: str) -> bool:
+        return name in self._results and self._results[name].status == "done"
+
+    def _run_stage(self, stage: StageSpec, action: Action, reason: str) -> None:
+        outputs = {name: result.outputs for name, result in self._results.items()}
+        inputs = resolve_inputs(stage, outputs)
+        effective = with_params(self._index, stage, inputs, self._store)
+        self._emit(StageStarted(stage=stage.name, action=action, reason=reason))
+        done = self._performer.perform(
+            stage.name, stage.stage, effective, inputs, force=stage.name in self._force
+        )
+        self._results[stage.name] = StageResult(
+            action=done.action,
+            reason=_final_reason(action, reason, done),
+            status="done",
+            fingerprint=done.record.fingerprint,
+            seconds=round(done.seconds, 3),
+            outputs=done.record.outputs,
+        )
+        self._emit(StageFinished(stage=stage.name, action=done.action, seconds=done.seconds))
+
+    def _failed(self, name: str, reason: str, error: AidnError, seconds: float) -> None:
+        status = "gate_not_met" if isinstance(error, GateNotMet) else "failed"
+        if isinstance(error, Interrupted):
+            status = "interrupted"
+        self._results[name] = StageResult(
+            action="run", reason=reason, status=status, seconds=round(seconds, 3)
+        )
+        self._emit(StageFinished(stage=name, action="run", seconds=seconds, problem=error.problem))
+
+    def _finish(self, names: Sequence[str]) -> RunResult:
+        status: Status = "done"
+        if isinstance(self._error, Interrupted):
+            status = "interrupted"
+        elif isinstance(self._error, GateNotMet):
+            status = "gate_not_met"
+        elif self._error is not None:
+            status = "failed"
+        try:
+            self._record(status)
+        except AidnError as error:
+            # The disk may be what failed; a run without its last line shows as interrupted.
+            self._error = self._error or error
+            status = "failed" if status == "done" else status
+        seconds = time.time() - self._started
+        self._emit(RunFinished(run=self.run_id, status=status, seconds=seconds))
+        ordered = {name: self._results[name] for name in names if name in self._results}
+        return RunResult(
+            run=self.run_id, status=status, seconds=round(seconds, 3), stages=ordered, error=self._error
+        )
+
+    def _record(self, status: str) -> None:
+        done = {n: r.fingerprint for n, r in self._results.items() if r.fingerprint}
+        record = RunRecord(
+            run=self.run_id,
+            recipe=self._spec.name,
+            status=status,
+            started=self._started,
+            stages=done,
+            facts={
+                **self._facts,
+                "seconds": round(time.time() - self._started, 3),
+                "actions": {name: result.action for name, result in self._results.items()},
+                "error": self._error.to_json() if self._error else None,
+            },
+        )
+        self._store.records.append("run", self.run_id, record.to_json())
+
+
+def _final_reason(planned: Action, reason: str, done: Done) -> str:
+    if done.action == "reuse":
+        return "unchanged"
+    return reason if planned != "wait" else f"{reason}, which came out changed"
+
+
+def run_status(store: Store, record: Mapping[str, Any]) -> str:
+    """A run's status for a reader: `running` only while its owner lives."""
+    if record["status"] == "running" and not store.locks.held(f"run/{record['run']}"):
+        return "interrupted"
+    return str(record["status"])
+

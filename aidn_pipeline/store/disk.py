@@ -1,0 +1,155 @@
+"""Every mutating call of the store, in one seam.
+
+Each method passes `before` first, with the name of the call and its path. Production does nothing
+there; a test replaces the disk by one that kills the process, tears a write, or fails with ENOSPC or
+EIO at the n-th call.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aidn_pipeline.errors import StorageFull, StorageUnwritable, StoreError
+
+BLOCK = 256 * 1024
+"""Bytes of one write; blocks of 1 MiB and more are several times slower on some kernels."""
+
+
+class Disk:
+    """The file system as the store uses it.
+
+    Attributes:
+        durable: whether files and folders are flushed to the disk before they count as written.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
+        self.durable = durable
+
+    def before(self, call: str, path: Path) -> None:
+        """The fault point; called before every mutating call."""
+
+    def write(self, fd: int, data: bytes | memoryview, path: Path) -> None:
+        """Writes all of `data`, in blocks."""
+        view = memoryview(data)
+        while view:
+            self.before("write", path)
+            view = view[os.write(fd, view[:BLOCK]) :]
+
+    def append(self, fd: int, line: bytes, path: Path) -> None:
+        """Writes a line with one call, so that a reader sees a prefix of it at worst."""
+        self.before("append", path)
+        written = os.write(fd, line)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    def allocate(self, fd: int, size: int, path: Path) -> None:
+        """Reserves space first, so that a full disk is an error before the first byte."""
+        self.before("allocate", path)
+        if size and hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(fd, 0, size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                    raise
+
+    def create(self, path: Path) -> int:
+        """Opens a new file for writing; the descriptor is the caller's to close."""
+        self.before("create", path)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def sync(self, fd: int, path: Path) -> None:
+        """Flushes a file, if durable."""
+        self.before("sync", path)
+        if self.durable:
+            os.fsync(fd)
+
+    def sync_folder(self, path: Path) -> None:
+        """Flushes a folder's entries: on ext4 a rename alone can be lost on power failure."""
+        self.before("sync_folder", path)
+        if self.durable:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Moves a file or a folder inside the store."""
+        self.before("rename", target)
+        os.rename(source, target)
+
+    def make_folder(self, path: Path) -> None:
+        """Makes a folder and the missing ones above it; flushes the parent of each new one."""
+        if path.is_dir():
+            return
+        self.make_folder(path.parent)
+        self.before("mkdir", path)
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            return
+        self.sync_folder(path.parent)
+
+    def seal(self, fd: int, mode: int, path: Path) -> None:
+        """Sets the final mode of a file."""
+        self.before("chmod", path)
+        os.fchmod(fd, mode)
+
+    def truncate(self, fd: int, size: int, path: Path) -> None:
+        """Cuts a file."""
+        self.before("truncate", path)
+        os.ftruncate(fd, size)
+
+    def unlink(self, path: Path) -> None:
+        """Deletes a file; one that is gone already is fine."""
+        self.before("unlink", path)
+        path.unlink(missing_ok=True)
+
+    def remove_tree(self, path: Path) -> None:
+        """Deletes a folder that nothing refers to any more."""
+        self.before("remove_tree", path)
+        shutil.rmtree(path, ignore_errors=False)
+
+
+@contextmanager
+def typed(path: Path, doing: str) -> Iterator[None]:
+    """Turns what the operating system says into the store's errors, naming the path.
+
+    Raises:
+        StorageFull: for no space, quota or file size limits.
+        StorageUnwritable: for a read-only or foreign folder, or a failing disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or str(path)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(
+                f"no space left while {doing}: {_free(path)}",
+                where=str(place),
+                remedy="make space and run the same command again; nothing finished is lost",
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise StorageUnwritable(
+                f"may not write while {doing}: {error.strerror}",
+                where=str(place),
+                remedy="make the folder writable, or name another one with AIDN_HOME",
+            ) from error
+        if error.errno in (errno.EIO, errno.ENOLCK):
+            raise StorageUnwritable(
+                f"the file system failed while {doing}: {error.strerror}",
+                where=str(place),
+                remedy="check the disk, or move the store to a local one with AIDN_HOME",
+            ) from error
+        raise StoreError(f"{error.strerror or error} while {doing}", where=str(place)) from error
+
+
+def _free(path: Path) -> str:
+    while not path.exists():
+        path = path.parent
+    usage = shutil.disk_usage(path)
+    return f"{usage.free / 2**20:.1f} MiB of {usage.total / 2**20:.0f} MiB free"
+

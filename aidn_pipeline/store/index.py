@@ -1,0 +1,122 @@
+"""The index: a SQLite cache of where the journal says what. Never believed, only asked."""
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from aidn_pipeline.store.disk import Disk
+from aidn_pipeline.store.journal import Line
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS line (
+    kind TEXT, key TEXT, family TEXT, base TEXT, sequence INTEGER, offset INTEGER, size INTEGER,
+    PRIMARY KEY (kind, key));
+CREATE INDEX IF NOT EXISTS family ON line (family);
+CREATE INDEX IF NOT EXISTS base ON line (base);
+CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER);
+"""
+
+
+class JournalIndex:
+    """Newest line of each (kind, key), with its place in the journal.
+
+    Where the file cannot be used, the same tables are kept in memory.
+    """
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._path = path
+        self._disk = disk
+        self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect(str(self._path))
+        except sqlite3.Error:
+            return self._anew()
+
+    def _anew(self) -> sqlite3.Connection:
+        try:
+            self._disk.unlink(self._path)
+            return self._connect(str(self._path))
+        except (sqlite3.Error, OSError):
+            return self._connect(":memory:")
+
+    def _connect(self, where: str) -> sqlite3.Connection:
+        db = sqlite3.connect(where, isolation_level=None, timeout=10)
+        try:
+            # No flushes: whatever a power cut leaves is checked against the journal and remade.
+            db.executescript("PRAGMA synchronous=OFF;" + TABLES)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def covered(self) -> tuple[int, int]:
+        """Offset and sequence number up to which the journal has been taken in."""
+        try:
+            row = self._db.execute("SELECT offset, sequence FROM covered").fetchone()
+        except sqlite3.Error:
+            self.clear()
+            row = None
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    def take(self, lines: Iterable[Line]) -> None:
+        """Takes new lines in, in one transaction."""
+        rows = [
+            (
+                line.payload["kind"],
+                line.payload["key"],
+                line.payload["value"].get("family"),
+                line.payload["value"].get("base"),
+                line.sequence,
+                line.offset,
+                line.size,
+            )
+            for line in lines
+        ]
+        if not rows:
+            return
+        last = rows[-1]
+        try:
+            self._disk.before("index", self._path)
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR REPLACE INTO line VALUES (?,?,?,?,?,?,?)", rows)
+            self._db.execute(
+                "INSERT OR REPLACE INTO covered VALUES (1, ?, ?)", (last[5] + last[6], last[4])
+            )
+            self._db.execute("COMMIT")
+        except (sqlite3.Error, OSError):
+            # A cache that cannot be written must not stop work: the journal has the line.
+            self.clear()
+
+    def clear(self) -> None:
+        """Starts from nothing; the caller takes the whole journal in again."""
+        self._db.close()
+        self._db = self._anew()
+
+    def place(self, kind: str, key: str) -> tuple[int, int] | None:
+        """Offset and size of the newest line of (kind, key)."""
+        rows = self._rows("SELECT offset, size FROM line WHERE kind=? AND key=?", kind, key)
+        return rows[0] if rows else None
+
+    def places(self, kind: str) -> list[tuple[int, int]]:
+        """Places of all lines of a kind, oldest first."""
+        return self._rows("SELECT offset, size FROM line WHERE kind=? ORDER BY sequence", kind)
+
+    def places_by(self, column: str, value: str) -> list[tuple[int, int]]:
+        """Places of the stage records with this `family` or `base`, newest first."""
+        if column not in ("family", "base"):
+            raise ValueError(column)
+        return self._rows(
+            f"SELECT offset, size FROM line WHERE {column}=? ORDER BY sequence DESC", value
+        )
+
+    def _rows(self, query: str, *values: str) -> list[tuple[int, int]]:
+        try:
+            return [(int(a), int(b)) for a, b in self._db.execute(query, values)]
+        except (sqlite3.Error, TypeError, ValueError):
+            return []
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()

@@ -1,0 +1,66 @@
+"""Locks that die with their owner: byte ranges of one file, so there is nothing to delete."""
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from blake3 import blake3
+
+from aidn_pipeline.errors import StoreError
+
+
+class Locks:
+    """Named locks of one store. Each held lock has its own open file description."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def acquire(self, name: str, *, wait: bool = True) -> int | None:
+        """Takes the lock; returns the descriptor that holds it, or None if another owner does."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.fcntl(
+                fd, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK, name)
+            )
+        except (BlockingIOError, PermissionError):
+            os.close(fd)
+            return None
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def release(self, fd: int) -> None:
+        """Gives the lock back."""
+        os.close(fd)
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        """Holds the lock for a block; waits for it."""
+        fd = self.acquire(name)
+        if fd is None:
+            raise StoreError(f"could not take the lock {name}", where=str(self._path))
+        try:
+            yield
+        finally:
+            self.release(fd)
+
+    def held(self, name: str) -> bool:
+        """Whether a live owner holds the lock, this process included."""
+        if not self._path.exists():
+            return False
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _request(fcntl.F_RDLCK, name))
+            kind: int = struct.unpack("hhqqi4x", answer)[0]
+            return kind != fcntl.F_UNLCK
+        finally:
+            os.close(fd)
+
+
+def _request(kind: int, name: str) -> bytes:
+    offset = int.from_bytes(blake3(name.encode()).digest()[:7], "big")
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, offset, 1, 0)

@@ -1,0 +1,228 @@
+"""Objects: files named by the hash of their bytes, written once, checked before they are used."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from blake3 import blake3
+
+from aidn_pipeline.core.fingerprint import JSON, canonical_json, digest_bytes
+from aidn_pipeline.core.stage import Content, FileRef
+from aidn_pipeline.errors import CorruptObject, StoreError
+from aidn_pipeline.store.disk import BLOCK, Disk, typed
+from aidn_pipeline.store.scratch import Scratch
+
+MAX_MANIFEST = 64 * 2**20
+
+
+class Objects:
+    """Write-once files under `objects/`; see `docs/format.md`."""
+
+    def __init__(self, root: Path, disk: Disk, scratch: Scratch) -> None:
+        self._folder = root / "objects"
+        self._quarantine = root / "quarantine"
+        self._disk = disk
+        self._scratch = scratch
+        self._verified: set[str] = set()
+
+    def path(self, digest: str) -> Path:
+        """Where the object of this id is, or would be.
+
+        Raises:
+            StoreError: if the text is no id; it never becomes a path then.
+        """
+        algorithm, _, name = digest.partition(":")
+        if algorithm != "b3" or len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+            raise StoreError(f"{digest!r} is no object id", remedy="ids are `b3:` and 64 hex digits")
+        return self._folder / name[:2] / name[2:]
+
+    def has(self, digest: str, size: int) -> bool:
+        """Whether an object of this id and size is present; its bytes are checked when read."""
+        try:
+            return self.path(digest).stat().st_size == size
+        except OSError:
+            return False
+
+    def ids(self) -> Iterator[str]:
+        """Every object that is present, in order."""
+        for shard in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
+            for file in sorted(shard.iterdir()):
+                yield f"b3:{shard.name}{file.name}"
+
+    def verified(self, digest: str) -> Path:
+        """The object's path, after its bytes were checked once in this process.
+
+        Raises:
+            CorruptObject: if it is missing, or its bytes differ; it is set aside then.
+        """
+        path = self.path(digest)
+        if digest in self._verified:
+            return path
+        problem = self.damage(digest)
+        if problem:
+            self._set_aside(path)
+            raise CorruptObject(
+                f"object {digest[:15]}... {problem}",
+                where=str(path),
+                remedy="run the same command again: what made it is run anew",
+            )
+        self._verified.add(digest)
+        return path
+
+    def damage(self, digest: str) -> str:
+        """What is wrong with the object's bytes; empty if nothing is."""
+        path = self.path(digest)
+        try:
+            actual = hash_file(path)
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        return "" if actual == digest else "does not match its id"
+
+    def read(self, digest: str) -> bytes:
+        """The verified bytes."""
+        data = self.verified(digest).read_bytes()
+        if digest_bytes(data) != digest:
+            self._verified.discard(digest)
+            return self.verified(digest).read_bytes()
+        return data
+
+    def put(self, content: Content | Iterable[bytes | memoryview]) -> FileRef:
+        """Takes bytes, a file, or blocks of bytes; says nothing before they are durable.
+
+        Raises:
+            StorageFull: if there is no space; nothing is left over.
+            StorageUnwritable: if the store cannot be written.
+        """
+        if isinstance(content, FileRef):
+            return content
+        if isinstance(content, bytes):
+            digest = digest_bytes(content)
+            if self._is_there(digest):
+                return FileRef(digest, len(content))
+            return self._write([content], len(content))
+        if isinstance(content, Path):
+            return self._write(blocks_of(content), content.stat().st_size)
+        return self._write(content, 0)
+
+    def put_tree(self, files: Mapping[str, Content]) -> tuple[FileRef, int]:
+        """Takes a folder; returns its manifest and the sum of its files' sizes.
+
+        Raises:
+            StoreError: for a name that leaves the folder.
+        """
+        rows: list[JSON] = []
+        total = 0
+        for name in sorted(files, key=lambda n: n.encode()):
+            check_name(name)
+            ref = self.put(files[name])
+            rows.append([name, "f", ref.size, ref.digest])
+            total += ref.size
+        return self.put(canonical_json(["tree", 1, rows])), total
+
+    def tree(self, digest: str) -> dict[str, FileRef]:
+        """The files of a folder, from its verified manifest.
+
+        Raises:
+            CorruptObject: if the manifest is damaged.
+            StoreError: if the object is no manifest.
+        """
+        no_folder = StoreError(f"object {digest[:15]}... is no folder", where=str(self.path(digest)))
+        path = self.verified(digest)
+        if path.stat().st_size > MAX_MANIFEST:
+            raise no_folder
+        return parse_tree(self.read(digest), no_folder)
+
+    def _is_there(self, digest: str) -> bool:
+        if digest in self._verified and self.path(digest).exists():
+            return True
+        if not self.path(digest).exists():
+            return False
+        if self.damage(digest):
+            self._set_aside(self.path(digest))
+            return False
+        self._verified.add(digest)
+        return True
+
+    def _write(self, blocks: Iterable[bytes | memoryview], size: int) -> FileRef:
+        with typed(self._folder, "writing an object"), self._scratch.file() as (fd, temporary):
+            hasher = blake3()
+            written = 0
+            self._disk.allocate(fd, size, temporary)
+            for block in blocks:
+                hasher.update(block)
+                self._disk.write(fd, block, temporary)
+                written += len(block)
+            if written < size:
+                self._disk.truncate(fd, written, temporary)
+            digest = "b3:" + hasher.hexdigest()
+            if not self._is_there(digest):
+                self._disk.sync(fd, temporary)
+                self._disk.seal(fd, 0o444, temporary)
+                target = self.path(digest)
+                self._disk.make_folder(target.parent)
+                self._disk.rename(temporary, target)
+                self._disk.sync_folder(target.parent)
+                self._verified.add(digest)
+            return FileRef(digest, written)
+
+    def _set_aside(self, path: Path) -> None:
+        if path.exists():
+            with typed(path, "setting a damaged object aside"):
+                self._disk.make_folder(self._quarantine)
+                self._disk.rename(path, self._quarantine / (path.parent.name + path.name))
+
+
+def hash_file(path: Path) -> str:
+    """The id of a file's bytes."""
+    hasher = blake3()
+    for block in blocks_of(path):
+        hasher.update(block)
+    return "b3:" + hasher.hexdigest()
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """A file's bytes in blocks."""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+def check_name(name: str) -> None:
+    """Refuses a file name that could leave its folder.
+
+    Raises:
+        StoreError: for an absolute path, `..`, an empty part, a backslash or a control character.
+    """
+    path = PurePosixPath(name)
+    if (
+        str(path) != name
+        or path.is_absolute()
+        or ".." in path.parts
+        or name in ("", ".")
+        or "\\" in name
+        or any(ord(c) < 32 for c in name)
+        or len(os.fsencode(name)) > 1024
+    ):
+        raise StoreError(
+            f"{name!r} cannot be a file's name in a folder", remedy="use plain relative paths"
+        )
+
+
+def parse_tree(data: bytes, error: StoreError) -> dict[str, FileRef]:
+    """Reads a manifest; anything but a well-formed one raises `error`."""
+    try:
+        tag, version, rows = json.loads(data)
+        if (tag, version) != ("tree", 1):
+            raise error
+        files = {}
+        for name, kind, size, digest in rows:
+            check_name(name)
+            if kind not in ("f", "x") or not isinstance(size, int) or not isinstance(digest, str):
+                raise error
+            files[name] = FileRef(digest, size)
+    except (ValueError, TypeError, RecursionError) as cause:
+        raise error from cause
+    return files

@@ -1,0 +1,75 @@
+"""Temporary files of a live process; a dead owner's are swept at the next opening."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aidn_pipeline.store.disk import Disk, typed
+from aidn_pipeline.store.locks import Locks
+
+
+class Scratch:
+    """One folder under `tmp/` for this process, made when it is first needed."""
+
+    def __init__(self, root: Path, disk: Disk, locks: Locks) -> None:
+        self._root = root / "tmp"
+        self._disk = disk
+        self._locks = locks
+        self._folder: Path | None = None
+        self._lock: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """This process's folder; its lock is held until `close`."""
+        if self._folder is None:
+            name = f"{os.getpid()}-{secrets.token_hex(4)}"
+            self._lock = self._locks.acquire(f"tmp/{name}")
+            self._disk.make_folder(self._root / name)
+            self._folder = self._root / name
+        return self._folder
+
+    @contextmanager
+    def file(self) -> Iterator[tuple[int, Path]]:
+        """A new file: descriptor and path. It is deleted unless it was renamed away."""
+        path = self.folder / secrets.token_hex(8)
+        fd = self._disk.create(path)
+        try:
+            yield fd, path
+        finally:
+            os.close(fd)
+            if path.exists():
+                self._disk.unlink(path)
+
+    def discard(self, folder: Path) -> None:
+        """Takes a folder out of sight at once, then deletes it."""
+        with typed(folder, "removing a folder that is no longer needed"):
+            doomed = self.folder / secrets.token_hex(8)
+            self._disk.rename(folder, doomed)
+            self._disk.sync_folder(folder.parent)
+            self._disk.remove_tree(doomed)
+
+    def sweep(self) -> None:
+        """Deletes what dead processes left."""
+        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            if folder == self._folder:
+                continue
+            lock = self._locks.acquire(f"tmp/{folder.name}", wait=False)
+            if lock is None:
+                continue
+            try:
+                self._disk.remove_tree(folder)
+            finally:
+                self._locks.release(lock)
+
+    def close(self) -> None:
+        """Deletes this process's folder and gives its lock back."""
+        try:
+            if self._folder is not None:
+                self._disk.remove_tree(self._folder)
+        finally:
+            self._folder = None
+            if self._lock is not None:
+                self._locks.release(self._lock)
+                self._lock = None

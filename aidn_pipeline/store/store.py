@@ -1,0 +1,241 @@
+"""The store: one folder, opened once, with everything it can do behind a few verbs."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aidn_pipeline.core.artifact import Artifact
+from aidn_pipeline.core.fingerprint import canonical_json
+from aidn_pipeline.core.stage import FileRef
+from aidn_pipeline.errors import CorruptObject, NewerFormat
+from aidn_pipeline.store.disk import Disk, typed
+from aidn_pipeline.store.locks import Locks
+from aidn_pipeline.store.objects import Objects, hash_file
+from aidn_pipeline.store.records import Records
+from aidn_pipeline.store.scratch import Scratch
+from aidn_pipeline.store.work import Work
+
+FORMAT = 1
+HEADER = canonical_json({"format": FORMAT, "hash": "b3"}) + b"\n"
+
+
+class Store:
+    """An open store; see `docs/format.md`. Close it, or use it in a `with` block.
+
+    Attributes:
+        root: its folder.
+        objects: bytes by id.
+        records: facts by kind and key.
+        locks: names held by live processes.
+    """
+
+    def __init__(self, root: Path, disk: Disk) -> None:
+        self.root = root
+        self.disk = disk
+        self.locks = Locks(root / "locks")
+        self.scratch = Scratch(root, disk, self.locks)
+        self.objects = Objects(root, disk, self.scratch)
+        self.records = Records(root, disk, self.locks)
+
+    @classmethod
+    def open(cls, root: Path, *, durability: str = "full", disk: Disk | None = None) -> "Store":
+        """Opens the store in `root`, making it if there is none.
+
+        Args:
+            root: the store's folder.
+            durability: `full` survives a power cut, `process` the death of processes.
+            disk: the file system; tests pass one that fails.
+
+        Raises:
+            NewerFormat: if a later release wrote it; nothing is touched.
+            CorruptObject: if its header or journal is damaged.
+            StorageUnwritable: if it cannot be written.
+            StorageFull: if there is no space.
+        """
+        disk = disk or Disk(durable=durability == "full")
+        header = root / "format.json"
+        with typed(root, "opening the store"):
+            if header.exists():
+                check_header(header)
+            disk.make_folder(root)
+            if not os.access(root, os.W_OK):
+                raise PermissionError(13, "the folder is not writable", str(root))
+            locks = Locks(root / "locks")
+            with locks.hold("format"):
+                if not header.exists():
+                    _write_header(header, disk)
+            return cls(root, disk)
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Removes this process's temporary folder and closes the index."""
+        with typed(self.root, "closing the store"):
+            self.scratch.close()
+        self.records.close()
+
+    def recover(self) -> None:
+        """Clears away what dead processes left: temporary folders, work that was committed."""
+        with typed(self.root, "recovering the store"):
+            self.scratch.sweep()
+            folder = self.root / "work"
+            for work in sorted(folder.iterdir()) if folder.is_dir() else ():
+                self._tidy(work)
+
+    def _tidy(self, folder: Path) -> None:
+        fd = self.locks.acquire(f"work/{folder.name}", wait=False)
+        if fd is None:
+            return
+        try:
+            attempts = [e for e in self.work(folder.name).entries() if e["kind"] == "attempt"]
+            if not attempts or self.records.get("stage", attempts[-1]["fingerprint"]):
+                self.scratch.discard(folder)
+        finally:
+            self.locks.release(fd)
+
+    def work(self, family: str) -> Work:
+        """The folder of unfinished work, by the hex digits of its family."""
+        return Work(self.root / "work" / family, self.disk, self.scratch)
+
+    def has(self, artifact: Artifact) -> bool:
+        """Whether an artifact's files are present with their sizes."""
+        if not artifact.folder:
+            return self.objects.has(artifact.digest, artifact.size)
+        if not self.objects.path(artifact.digest).exists():
+            return False
+        try:
+            files = self.objects.tree(artifact.digest)
+        except CorruptObject:
+            return False
+        return all(self.objects.has(ref.digest, ref.size) for ref in files.values())
+
+    def refs(self, artifact: Artifact) -> Mapping[str, FileRef]:
+        """The files of an artifact; a single file has the name ''."""
+        if artifact.folder:
+            return self.objects.tree(artifact.digest)
+        return {"": FileRef(artifact.digest, artifact.size)}
+
+    def files(self, artifact: Artifact) -> Mapping[str, Path]:
+        """Verified paths of an artifact's files; a single file has the name ''.
+
+        Raises:
+            CorruptObject: if a byte is wrong or missing.
+        """
+        return {name: self.objects.verified(ref.digest) for name, ref in self.refs(artifact).items()}
+
+    def read_json(self, artifact: Artifact) -> Any:
+        """The value of a JSON artifact."""
+        return json.loads(self.objects.read(artifact.digest))
+
+    def mint(self, noun: str, name: str, digest: str, facts: Any) -> int:
+        """The version number of (noun, name, digest): the same one each time, never reused."""
+        with self.locks.hold("version"):
+            versions = [
+                v for v in self.records.iterate("version") if (v["noun"], v["name"]) == (noun, name)
+            ]
+            for version in versions:
+                if version["digest"] == digest:
+                    return int(version["version"])
+            number = 1 + max((int(v["version"]) for v in versions), default=0)
+            value = {"noun": noun, "name": name, "version": number, "digest": digest, "facts": facts}
+            self.records.append("version", f"{noun}/{name}/{number}", value)
+            return number
+
+    def checkout(self, artifact: Artifact, target: Path) -> None:
+        """Copies an artifact's files to a folder of the user's, whole or not at all.
+
+        A folder that already holds exactly these bytes is left alone.
+
+        Raises:
+            CorruptObject: if the store's bytes are damaged.
+            StorageFull: if there is no space; the target is as it was.
+        """
+        files = self.files(artifact)
+        with typed(target, "writing the folder"), self.locks.hold(f"checkout/{target}"):
+            fresh, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
+            # Fixed names: what a kill left behind is found and removed here.
+            for leftover in (fresh, old):
+                if leftover.exists():
+                    self.disk.remove_tree(leftover)
+            if holds(target, self.refs(artifact)):
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _staging(target, fresh, old, self.disk) as staging:
+                for name, path in files.items():
+                    place = staging / (name or target.name)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    self.disk.before("copy", place)
+                    place.write_bytes(path.read_bytes())
+                    fd = os.open(place, os.O_RDONLY)
+                    self.disk.sync(fd, place)
+                    os.close(fd)
+
+
+def holds(folder: Path, refs: Mapping[str, FileRef]) -> bool:
+    """Whether a folder has exactly these files."""
+    if not folder.is_dir():
+        return False
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    return present == set(refs) and all(hash_file(folder / n) == r.digest for n, r in refs.items())
+
+
+@contextmanager
+def _staging(target: Path, fresh: Path, old: Path, disk: Disk) -> Iterator[Path]:
+    disk.before("mkdir", fresh)
+    fresh.mkdir()
+    yield fresh
+    disk.sync_folder(fresh)
+    if target.exists():
+        disk.rename(target, old)
+    disk.rename(fresh, target)
+    disk.sync_folder(target.parent)
+    if old.exists():
+        disk.remove_tree(old)
+
+
+def check_header(header: Path) -> None:
+    """Refuses a store that this release cannot read.
+
+    Raises:
+        NewerFormat: if a later release wrote it.
+        CorruptObject: if the header is not one of ours.
+    """
+    data = header.read_bytes()
+    if data == HEADER:
+        return
+    try:
+        value = json.loads(data)
+        newer = isinstance(value, dict) and isinstance(value.get("format"), int) and value["format"] > FORMAT
+    except ValueError:
+        newer = False
+    if newer:
+        raise NewerFormat(
+            f"the store has format {value['format']}, this release reads up to {FORMAT}",
+            where=str(header),
+            remedy="upgrade aidn-pipeline, or name another store with AIDN_HOME",
+        )
+    raise CorruptObject(
+        "the store's header is damaged",
+        where=str(header),
+        remedy=f"its one line must read {HEADER.decode().strip()}",
+    )
+
+
+def _write_header(header: Path, disk: Disk) -> None:
+    temporary = header.with_name("format.json.new")
+    disk.unlink(temporary)
+    fd = disk.create(temporary)
+    try:
+        disk.write(fd, HEADER, temporary)
+        disk.sync(fd, temporary)
+    finally:
+        os.close(fd)
+    disk.rename(temporary, header)
+    disk.sync_folder(header.parent)

@@ -1,0 +1,83 @@
+"""The journal: torn ends are cut, every other damage is found."""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aidn_pipeline.errors import CorruptObject
+from aidn_pipeline.store.disk import Disk
+from aidn_pipeline.store.journal import JournalFile, encode, scan
+
+PAYLOADS = st.lists(
+    st.dictionaries(st.text(max_size=8), st.one_of(st.integers(), st.text(max_size=20), st.booleans()), max_size=4),
+    min_size=1,
+    max_size=6,
+)
+
+
+def written(path: Path, payloads: list[dict[str, object]]) -> bytes:
+    journal = JournalFile(path, Disk(durable=False))
+    for payload in payloads:
+        journal.append(payload)
+    return path.read_bytes()
+
+
+@given(PAYLOADS)
+def test_what_is_appended_is_read_back_in_order(payloads):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        written(path, payloads)
+        assert [line.payload for line in scan(path)] == payloads
+
+
+@given(PAYLOADS, st.data())
+def test_a_torn_end_is_cut_and_the_journal_goes_on(payloads, data):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        whole = written(path, payloads)
+        last = encode(len(payloads), payloads[-1])
+        cut = data.draw(st.integers(0, len(last) - 1))
+        path.write_bytes(whole[: len(whole) - len(last) + cut])
+        journal = JournalFile(path, Disk(durable=False))
+        assert [line.payload for line in journal.new_lines()] == payloads[:-1]
+        journal.cut_torn_tail()
+        journal.append({"again": 1})
+        assert [line.payload for line in scan(path)] == [*payloads[:-1], {"again": 1}]
+
+
+@given(PAYLOADS, st.data())
+def test_any_flipped_bit_is_found(payloads, data):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        whole = bytearray(written(path, payloads))
+        bit = data.draw(st.integers(0, len(whole) * 8 - 1))
+        whole[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(whole)
+        with pytest.raises(CorruptObject) as raised:
+            list(scan(path))
+        assert str(path) in raised.value.where
+
+
+def test_a_journal_cut_inside_is_found(tmp_path):
+    path = tmp_path / "log"
+    whole = written(path, [{"a": 1}, {"b": 2}, {"c": 3}])
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[2])
+    with pytest.raises(CorruptObject):
+        list(scan(path))
+
+
+def test_a_failed_flush_ends_the_journal(tmp_path):
+    class NoFlush(Disk):
+        def sync(self, fd: int, path: Path) -> None:
+            raise OSError(5, os.strerror(5), str(path))
+
+    journal = JournalFile(tmp_path / "log", NoFlush())
+    with pytest.raises(Exception, match="file system failed"):
+        journal.append({"a": 1})
+    with pytest.raises(Exception, match="takes no more lines"):
+        journal.append({"a": 2})
