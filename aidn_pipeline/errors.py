@@ -1,29 +1,29 @@
 """Every error of the package, its exit code and its remedy.
 
-    AidnError                     1  anything of ours
-    ├── FoundBeforeStart          2  nothing ran, nothing was written
-    │   ├── UsageError               the command line
-    │   ├── ConfigError              a recipe, a fragment, an override
-    │   │   ├── UnknownRecipe
-    │   │   ├── UnknownKey
-    │   │   ├── UnknownComponent
-    │   │   ├── WrongType
-    │   │   ├── ForbiddenKey         `_target_` and its kin, refused resolvers
-    │   │   ├── BudgetExceeded       text too large, too deep, too many aliases
-    │   │   └── ConfigProblems       several of the above, all at once
-    │   ├── WiringError              ports, references, cycles
-    │   └── NotTrusted               a workspace that names packages and was not trusted
-    ├── StageFailed               3  a stage raised; carries the stage's name
-    ├── DataError                 3  data is missing, empty or not what was declared
-    ├── GateNotMet                4  a gate refused; nothing was registered
-    ├── StoreError                1
-    │   ├── CorruptObject            bytes do not match their recorded hash
-    │   ├── StorageFull
-    │   ├── StorageUnwritable        read-only, foreign owner, an I/O error
-    │   ├── NewerFormat
-    │   └── Busy                     another live process holds the work
-    ├── ModelNotFound             2  no such model, version or bundle
-    └── Interrupted        130/143  stopped by a signal; the same command continues
+AidnError                     1  anything of ours
+├── FoundBeforeStart          2  nothing ran, nothing was written
+│   ├── UsageError               the command line
+│   ├── ConfigError              a recipe, a fragment, an override
+│   │   ├── UnknownRecipe
+│   │   ├── UnknownKey
+│   │   ├── UnknownComponent
+│   │   ├── WrongType
+│   │   ├── ForbiddenKey         `_target_` and its kin, refused resolvers
+│   │   ├── BudgetExceeded       text too large, too deep, too many aliases
+│   │   └── ConfigProblems       several of the above, all at once
+│   ├── WiringError              ports, references, cycles
+│   └── NotTrusted               a workspace that names packages and was not trusted
+├── StageFailed               3  a stage raised; carries the stage's name
+├── DataError                 3  data is missing, empty or not what was declared
+├── GateNotMet                4  a gate refused; nothing was registered
+├── StoreError                1
+│   ├── CorruptObject            bytes do not match their recorded hash
+│   ├── StorageFull
+│   ├── StorageUnwritable        read-only, foreign owner, an I/O error
+│   ├── NewerFormat
+│   └── Busy                     another live process holds the work
+├── ModelNotFound             2  no such model, version or bundle
+└── Interrupted        130/143  stopped by a signal; the same command continues
 """
 
 import signal

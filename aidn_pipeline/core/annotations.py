@@ -47,8 +47,10 @@ def field_type(annotation: Any, group: str | None) -> FieldType:
     if origin in (Union, types.UnionType):
         return _union(get_args(annotation), group)
     container = origin or annotation
-    if isinstance(container, type) and issubclass(container, (AbstractMapping, list, tuple)) or (
-        container is AbstractSequence
+    if (
+        (isinstance(container, type)
+        and issubclass(container, (AbstractMapping, list, tuple)))
+        or (container is AbstractSequence)
     ):
         return _container(container, get_args(annotation), group)
     if group:
@@ -109,7 +111,9 @@ def artifact_port(annotation: Any) -> tuple[str, bool, bool] | None:
 
 def hints_of(target: Any) -> dict[str, Any]:
     """Resolved annotations of a dataclass, or of what a class or function is called with."""
-    source = _constructor(target) if inspect.isclass(target) and not is_dataclass(target) else target
+    source = (
+        _constructor(target) if inspect.isclass(target) and not is_dataclass(target) else target
+    )
     try:
         return get_type_hints(source, include_extras=True)
     except NameError:

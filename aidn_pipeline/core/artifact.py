@@ -101,7 +101,18 @@ class Folder(Artifact):
 
 KINDS: dict[str, type[Artifact]] = {
     cls.kind: cls
-    for cls in (Dataset, Params, Checkpoint, Model, ModelVersion, Metrics, Report, Bundle, File, Folder)
+    for cls in (
+        Dataset,
+        Params,
+        Checkpoint,
+        Model,
+        ModelVersion,
+        Metrics,
+        Report,
+        Bundle,
+        File,
+        Folder,
+    )
 }
 
 

@@ -27,21 +27,23 @@ class Mark:
         name: the word after `use:`.
         version: bumped when equal fields mean a different result.
         packages: distributions whose version is part of the fingerprint.
+        mode: of a metric: `min` or `max`, the better direction.
     """
 
     group: str
     name: str
     version: int = 1
     packages: tuple[str, ...] = ()
+    mode: str = ""
 
 
 def component(
-    group: str, name: str, *, version: int = 1, packages: tuple[str, ...] = ()
+    group: str, name: str, *, version: int = 1, packages: tuple[str, ...] = (), mode: str = ""
 ) -> Callable[[T], T]:
     """Registers a class or a function as component `name` of `group`."""
 
     def mark(target: T) -> T:
-        setattr(target, MARK, Mark(group, name, version, packages))
+        setattr(target, MARK, Mark(group, name, version, packages, mode))
         return target
 
     return mark
@@ -65,6 +67,7 @@ def setting(
     fixed: bool = False,
     masks: str | None = None,
     since: int | None = None,
+    content: bool = False,
 ) -> Any:
     """A dataclass field with what the planner must know of it.
 
@@ -79,6 +82,7 @@ def setting(
             there are no part of the fingerprint.
         since: format generation at which the field was added; while it equals its default it is
             left out of the fingerprint, so older results stay valid.
+        content: the value is a path, relative to the project; the bytes there can change a result.
     """
     metadata = {
         "group": group,
@@ -87,6 +91,7 @@ def setting(
         "fixed": fixed,
         "masks": masks,
         "since": since,
+        "content": content,
     }
     if default_factory is not MISSING:
         return field(default_factory=default_factory, metadata=metadata)
@@ -113,5 +118,5 @@ class Factory:
 
     def __call__(self, *args: Any, signature: object = None, **more: Any) -> Any:
         """Calls the target; `signature` goes to the parameters annotated `Signature`."""
-        handed = {name: signature for name in self.wants_signature}
+        handed = dict.fromkeys(self.wants_signature, signature)
         return self.target(*args, **handed, **self.arguments, **more)

@@ -32,7 +32,9 @@ def complete(index: Index, group: str, given: Mapping[str, Any], *, where: str =
     full: Description = {"use": spec.name}
     for item in spec.fields:
         value = given.get(item.name, item.default)
-        full[item.name] = _complete_value(index, item.type, value, f"{where}.{item.name}".strip("."))
+        full[item.name] = _complete_value(
+            index, item.type, value, f"{where}.{item.name}".strip(".")
+        )
     return full
 
 
@@ -48,9 +50,15 @@ def _complete_value(index: Index, kind: FieldType, value: Any, where: str) -> An
             given = {"use": value} if isinstance(value, str) else value
             return complete(index, kind["component"], given, where=where)
         if "list" in kind:
-            return [_complete_value(index, kind["list"], v, f"{where}[{i}]") for i, v in enumerate(value)]
+            return [
+                _complete_value(index, kind["list"], v, f"{where}[{i}]")
+                for i, v in enumerate(value)
+            ]
         if "map" in kind:
-            items = ((k, _complete_value(index, kind["map"], v, f"{where}.{k}")) for k, v in value.items())
+            items = (
+                (k, _complete_value(index, kind["map"], v, f"{where}.{k}"))
+                for k, v in value.items()
+            )
             return {k: v for k, v in items if v is not None}
     return value
 
@@ -144,6 +152,10 @@ def write_params(description: Description, params: Mapping[str, Any]) -> Descrip
                 where=path,
                 remedy="a key of a search space is a path of fields inside the trial",
             )
-        is_float = isinstance(place[last], float) and isinstance(value, int) and not isinstance(value, bool)
+        is_float = (
+            isinstance(place[last], float)
+            and isinstance(value, int)
+            and not isinstance(value, bool)
+        )
         place[last] = float(value) if is_float else value
     return changed

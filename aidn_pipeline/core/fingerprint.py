@@ -7,9 +7,7 @@ from typing import TypeAlias
 
 from blake3 import blake3
 
-JSON: TypeAlias = (
-    None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
-)
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 
 def canonical_json(value: JSON) -> bytes:
@@ -36,7 +34,7 @@ class Fingerprint:
 
     @classmethod
     def of(cls, tag: str, value: JSON) -> "Fingerprint":
-        """Hashes the tagged structure `[tag, value]`, so values of different meaning never collide."""
+        """Hashes the tagged `[tag, value]`, so values of different meaning never collide."""
         return cls(digest_bytes(canonical_json([tag, value])))
 
     @property

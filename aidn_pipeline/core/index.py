@@ -29,6 +29,7 @@ class FieldSpec:
     fixed: bool = False
     masks: str | None = None
     since: int | None = None
+    content: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ subprocess that reads a trusted project's packages, and in programs that pass li
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, get_args, get_origin
 
 from aidn_pipeline.core.annotations import (
@@ -108,7 +108,11 @@ def _spec(
 
 def _of_dataclass(target: type) -> dict[str, Any]:
     if not target.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        raise _unusable(target, "a component's dataclass is frozen", "use `@dataclass(frozen=True, kw_only=True)`")
+        raise _unusable(
+            target,
+            "a component's dataclass is frozen",
+            "use `@dataclass(frozen=True, kw_only=True)`",
+        )
     hints, docs = hints_of(target), docs_of(target)
     found: list[FieldSpec] = []
     for item in fields(target):
@@ -119,7 +123,9 @@ def _of_dataclass(target: type) -> dict[str, Any]:
         found.append(
             FieldSpec(
                 name=item.name,
-                type=_type(target, item.name, hints.get(item.name, Any), item.metadata.get("group")),
+                type=_type(
+                    target, item.name, hints.get(item.name, Any), item.metadata.get("group")
+                ),
                 required=not with_default,
                 default=_default(target, item.name, item.default, item.default_factory),
                 doc=docs.get(item.name, ""),
@@ -148,7 +154,9 @@ def _ports_of(cls: Any) -> tuple[PortSpec, ...]:
         raise _unusable(cls, "ports stand in a frozen dataclass", "make it a frozen dataclass")
     hints = hints_of(cls)
     return tuple(
-        _port(cls, item.name, hints[item.name], item.default is not MISSING, item.metadata.get("into"))
+        _port(
+            cls, item.name, hints[item.name], item.default is not MISSING, item.metadata.get("into")
+        )
         for item in fields(cls)
     )
 
@@ -158,14 +166,22 @@ def _port(
 ) -> PortSpec:
     port = artifact_port(annotation)
     if port is None:
-        raise _unusable(owner, f"port {name!r} is not annotated with an artifact kind", "use `Dataset`, `Metrics`, ...")
+        raise _unusable(
+            owner,
+            f"port {name!r} is not annotated with an artifact kind",
+            "use `Dataset`, `Metrics`, ...",
+        )
     kind, optional, many = port
     return PortSpec(name=name, kind=kind, optional=optional or has_default, many=many, into=into)
 
 
 def _of_stage_function(target: Any) -> dict[str, Any]:
     if isinstance(target, type):
-        raise _unusable(target, "a stage is a frozen dataclass or a function", "use `@dataclass(frozen=True, kw_only=True)`")
+        raise _unusable(
+            target,
+            "a stage is a frozen dataclass or a function",
+            "use `@dataclass(frozen=True, kw_only=True)`",
+        )
     hints, docs = hints_of(target), docs_of(target)
     inputs: list[PortSpec] = []
     found: list[FieldSpec] = []
@@ -195,7 +211,11 @@ def _outputs_of_function(target: Any, annotation: Any) -> tuple[PortSpec, ...]:
         return (PortSpec(name=annotation.kind, kind=annotation.kind),)
     if isinstance(annotation, type) and is_dataclass(annotation):
         return _ports_of(annotation)
-    raise _unusable(target, "it does not say what it returns", "annotate it `-> Dataset`, or a frozen dataclass of artifacts")
+    raise _unusable(
+        target,
+        "it does not say what it returns",
+        "annotate it `-> Dataset`, or a frozen dataclass of artifacts",
+    )
 
 
 def _of_factory(target: Callable[..., Any], group: str, lenient: bool) -> dict[str, Any]:
@@ -211,16 +231,22 @@ def _of_factory(target: Callable[..., Any], group: str, lenient: bool) -> dict[s
             injected.append(item.name)
         else:
             try:
-                found.append(_parameter_field(target, item, annotation, docs))
+                one = _parameter_field(target, item, annotation, docs)
             except ConfigError:
                 if not lenient or item.default is item.empty:
                     raise
+                continue
+            found.append(replace(one, doc=_sentence(one.doc)) if lenient else one)
     return {
         "form": "factory",
         "fields": tuple(found),
         "injected": tuple(injected),
         "wants_signature": tuple(wants),
     }
+
+
+def _sentence(text: str) -> str:
+    return text.split(". ", maxsplit=1)[0].removesuffix(".")
 
 
 def _parameters(target: Callable[..., Any]) -> Iterator[inspect.Parameter]:

@@ -72,9 +72,11 @@ class CheckpointRecord:
 
 
 class Checkpoints(Protocol):
-    """Progress that survives a kill; it belongs to the work's family and goes when it is committed."""
+    """Progress that survives a kill; it goes when the work is committed."""
 
-    def save(self, files: Mapping[str, bytes | Sequence[bytes | memoryview]], info: JSON) -> CheckpointRecord:
+    def save(
+        self, files: Mapping[str, bytes | Sequence[bytes | memoryview]], info: JSON
+    ) -> CheckpointRecord:
         """Writes the files, then the journal line that makes them a checkpoint."""
         ...
 
@@ -147,13 +149,19 @@ class StageContext(Protocol):
         ...
 
     @property
-    def checkpoints(self) -> Checkpoints: ...
+    def checkpoints(self) -> Checkpoints:
+        """Progress that survives a kill."""
+        ...
 
     @property
-    def journal(self) -> Journal: ...
+    def journal(self) -> Journal:
+        """The append-only log of this work."""
+        ...
 
     @property
-    def points(self) -> Points: ...
+    def points(self) -> Points:
+        """Metric points of this work."""
+        ...
 
     @property
     def predecessor(self) -> Predecessor | None:

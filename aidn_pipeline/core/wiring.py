@@ -36,7 +36,7 @@ def order(stages: Mapping[str, StageSpec]) -> list[str]:
 def _cycle(waiting: Mapping[str, set[str]]) -> list[str]:
     path = [next(iter(waiting))]
     while True:
-        following = sorted(waiting[path[-1]] & waiting.keys())[0]
+        following = min(waiting[path[-1]] & waiting.keys())
         if following in path:
             return [*path[path.index(following) :], following]
         path.append(following)
@@ -93,7 +93,9 @@ def _wrong_reference(
         yield WiringError(
             f"stage {name!r} refers to {ref}, but there is no stage {ref.stage!r}",
             where=where,
-            remedy=f"did you mean `{near[0]}.{ref.port}`?" if near else f"stages: {', '.join(stages)}",
+            remedy=f"did you mean `{near[0]}.{ref.port}`?"
+            if near
+            else f"stages: {', '.join(stages)}",
         )
         return
     spec = index.find("stage", source.stage["use"], where=f"stages.{ref.stage}.use")
@@ -107,7 +109,9 @@ def _wrong_reference(
         )
     elif output.kind != port.kind:
         fitting = [p.name for p in spec.outputs if p.kind == port.kind]
-        remedy = f"wire it to `{ref.stage}.{fitting[0]}`" if fitting else f"wire it to a {port.kind}"
+        remedy = (
+            f"wire it to `{ref.stage}.{fitting[0]}`" if fitting else f"wire it to a {port.kind}"
+        )
         yield WiringError(
             f"stage {name!r} wants a {port.kind} on {port.name!r}, but {ref} is a {output.kind}",
             where=where,

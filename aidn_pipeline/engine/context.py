@@ -133,7 +133,9 @@ class Context:
         if kind.kind in FOLDERS:
             if isinstance(content, Path):
                 content = {
-                    p.relative_to(content).as_posix(): p for p in sorted(content.rglob("*")) if p.is_file()
+                    p.relative_to(content).as_posix(): p
+                    for p in sorted(content.rglob("*"))
+                    if p.is_file()
                 }
             if not isinstance(content, Mapping):
                 raise StageFailed(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact
@@ -10,6 +11,7 @@ from aidn_pipeline.core.describe import component_group
 from aidn_pipeline.core.fingerprint import Fingerprint
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, Index
 from aidn_pipeline.core.stage import Description
+from aidn_pipeline.store.objects import hash_file
 
 Inputs = Mapping[str, Artifact | tuple[Artifact, ...]]
 MASK = {"searched": True}
@@ -27,7 +29,15 @@ class Identity:
     extends: Mapping[str, Any]
 
 
-def identify(index: Index, configured: Description, effective: Description, inputs: Inputs, seed: int) -> Identity:
+def identify(
+    index: Index,
+    configured: Description,
+    effective: Description,
+    inputs: Inputs,
+    *,
+    seed: int,
+    project: Path,
+) -> Identity:
     """Fingerprints a stage.
 
     Args:
@@ -36,14 +46,11 @@ def identify(index: Index, configured: Description, effective: Description, inpu
         effective: the same with params written into it.
         inputs: artifacts by port; params ports may be left out, they are not hashed.
         seed: the pipeline's seed.
+        project: the root that paths in fields are against.
     """
     spec = index.find("stage", effective["use"])
     hashed = {
-        "component": spec.key,
-        "fields": semantic(index, spec, effective),
-        "versions": versions(index, spec, effective),
-        "seed": seed if spec.seeded else None,
-        "packages": packages(index, spec, effective),
+        **configuration(index, effective, seed=seed, project=project),
         "inputs": {
             port: [a.digest for a in found] if isinstance(found, tuple) else found.digest
             for port, found in inputs.items()
@@ -55,24 +62,33 @@ def identify(index: Index, configured: Description, effective: Description, inpu
     return Identity(
         fingerprint=Fingerprint.of("work", [family.digest, extends]).digest,
         family=family.digest,
-        base=base_of(index, configured, seed),
+        base=base_of(index, configured, seed=seed, project=project),
         hashed=hashed,
         extends=extends,
     )
 
 
-def base_of(index: Index, configured: Description, seed: int) -> str:
+def configuration(
+    index: Index, description: Description, *, seed: int, project: Path
+) -> dict[str, Any]:
+    """Everything that is hashed but the inputs and the extendable fields."""
+    spec = index.find("stage", description["use"])
+    return {
+        "component": spec.key,
+        "fields": semantic(index, spec, description),
+        "versions": versions(index, spec, description),
+        "seed": seed if spec.seeded else None,
+        "packages": packages(index, spec, description),
+        "files": files(index, spec, description, project),
+    }
+
+
+def base_of(index: Index, configured: Description, *, seed: int, project: Path) -> str:
     """Identity of the configuration alone, without inputs and params."""
     spec = index.find("stage", configured["use"])
-    value = {
-        "component": spec.key,
-        "fields": semantic(index, spec, configured),
-        "extends": dict(extendable(index, spec, configured)),
-        "versions": versions(index, spec, configured),
-        "seed": seed if spec.seeded else None,
-        "packages": packages(index, spec, configured),
-    }
-    return Fingerprint.of("base", value).digest
+    extends = dict(extendable(index, spec, configured))
+    value = configuration(index, configured, seed=seed, project=project)
+    return Fingerprint.of("base", [value, extends]).digest
 
 
 def semantic(index: Index, spec: ComponentSpec, description: Description) -> dict[str, Any]:
@@ -98,14 +114,19 @@ def _semantic(
     return fields
 
 
-def _semantic_value(index: Index, item: FieldSpec, kind: Any, value: Any, *, extending: bool) -> Any:
+def _semantic_value(
+    index: Index, item: FieldSpec, kind: Any, value: Any, *, extending: bool
+) -> Any:
     group = component_group(kind)
     if group is None or value is None:
         return value
     if isinstance(value, Mapping) and isinstance(value.get("use"), str) and "map" not in kind:
         return _semantic(index, index.find(group, value["use"]), value, extending=extending)
     if isinstance(value, Mapping):
-        return {k: _semantic_value(index, item, kind["map"], v, extending=extending) for k, v in value.items()}
+        return {
+            k: _semantic_value(index, item, kind["map"], v, extending=extending)
+            for k, v in value.items()
+        }
     return [_semantic_value(index, item, kind["list"], v, extending=extending) for v in value]
 
 
@@ -118,10 +139,17 @@ def _mask(fields: Any, path: list[str]) -> None:
 
 
 def components(
-    index: Index, spec: ComponentSpec, description: Mapping[str, Any], path: str = "", *, fixed: bool = False
+    index: Index,
+    spec: ComponentSpec,
+    description: Mapping[str, Any],
+    path: str = "",
+    *,
+    fixed: bool = False,
 ) -> Iterator[tuple[str, ComponentSpec, Mapping[str, Any], bool]]:
-    """The component and those inside it: dotted path, spec, description, and whether a field on
-    the way says that extendable fields are ordinary ones."""
+    """The component and those inside it: dotted path, spec, description, fixed.
+
+    `fixed` says that a field on the way makes extendable fields ordinary ones.
+    """
     yield path, spec, description, fixed
     for item in spec.fields:
         group = component_group(item.type)
@@ -131,7 +159,11 @@ def components(
         here = f"{path}.{item.name}".strip(".")
         for name, inner in _inner(value):
             yield from components(
-                index, index.find(group, inner["use"]), inner, f"{here}.{name}".strip("."), fixed=fixed or item.fixed
+                index,
+                index.find(group, inner["use"]),
+                inner,
+                f"{here}.{name}".strip("."),
+                fixed=fixed or item.fixed,
             )
 
 
@@ -146,10 +178,16 @@ def _inner(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def bounded(index: Index, spec: ComponentSpec, description: Description) -> list[str]:
     """Paths of the components whose result depends on a total, so that nothing can be extended."""
-    return [path for path, inner, _, fixed in components(index, spec, description) if inner.bounded and not fixed]
+    return [
+        path
+        for path, inner, _, fixed in components(index, spec, description)
+        if inner.bounded and not fixed
+    ]
 
 
-def extendable(index: Index, spec: ComponentSpec, description: Description) -> Iterator[tuple[str, Any]]:
+def extendable(
+    index: Index, spec: ComponentSpec, description: Description
+) -> Iterator[tuple[str, Any]]:
     """Dotted paths and values of the extendable fields."""
     if bounded(index, spec, description):
         return
@@ -169,8 +207,36 @@ def versions(index: Index, spec: ComponentSpec, description: Description) -> dic
 
 def packages(index: Index, spec: ComponentSpec, description: Description) -> dict[str, str]:
     """Installed versions of the distributions that the components declare."""
-    names = {name for _, inner, _, _ in components(index, spec, description) for name in inner.packages}
+    names = {
+        name for _, inner, _, _ in components(index, spec, description) for name in inner.packages
+    }
     return {name: installed(name) for name in sorted(names)}
+
+
+def files(
+    index: Index, spec: ComponentSpec, description: Description, project: Path
+) -> dict[str, str]:
+    """Digests of the files and folders that fields name, by the text of the field."""
+    named = {
+        str(values[item.name])
+        for _, inner, values, _ in components(index, spec, description)
+        for item in inner.fields
+        if item.content and values.get(item.name)
+    }
+    return {name: digest_of_path(project / name) for name in sorted(named)}
+
+
+def digest_of_path(path: Path) -> str:
+    """Digest of a file's bytes, or of the names and bytes of all files in a folder.
+
+    `missing` where there is nothing: the stage that reads it says so.
+    """
+    if path.is_dir():
+        inside = sorted(p for p in path.rglob("*") if p.is_file())
+        return Fingerprint.of(
+            "folder", [[p.relative_to(path).as_posix(), hash_file(p)] for p in inside]
+        ).digest
+    return hash_file(path) if path.is_file() else "missing"
 
 
 def installed(name: str) -> str:

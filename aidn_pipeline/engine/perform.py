@@ -60,7 +60,13 @@ class Performer:
         self._executor = executor
 
     def perform(
-        self, name: str, configured: Description, effective: Description, inputs: Inputs, *, force: bool = False
+        self,
+        name: str,
+        configured: Description,
+        effective: Description,
+        inputs: Inputs,
+        *,
+        force: bool = False,
     ) -> Done:
         """Reuses, resumes or runs one stage.
 
@@ -69,7 +75,9 @@ class Performer:
             AidnError: what the stage or the store says.
         """
         started = time.monotonic()
-        identity = identify(self._index, configured, effective, inputs, self._seed)
+        identity = identify(
+            self._index, configured, effective, inputs, seed=self._seed, project=self._project
+        )
         if not force and (record := self.reusable(identity.fingerprint)):
             return Done("reuse", record, 0.0)
         lock = self._lock(name, identity)
@@ -119,7 +127,12 @@ class Performer:
         return work
 
     def _run_stage(
-        self, name: str, description: Description, inputs: Inputs, work: Work, before: Predecessor | None
+        self,
+        name: str,
+        description: Description,
+        inputs: Inputs,
+        work: Work,
+        before: Predecessor | None,
     ) -> tuple[Mapping[str, Artifact], dict[str, Any]]:
         points = SegmentPoints(self._store, work, self._run)
         seed = description.get("seed")
@@ -207,7 +220,9 @@ def predecessor(store: Store, identity: Identity) -> Predecessor | None:
     ]
     if not shorter:
         return None
-    longest = max(shorter, key=lambda record: [record.extends[path] for path in sorted(record.extends)])
+    longest = max(
+        shorter, key=lambda record: [record.extends[path] for path in sorted(record.extends)]
+    )
     return Predecessor(longest.extends, longest.outputs)
 
 

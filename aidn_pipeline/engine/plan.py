@@ -1,7 +1,8 @@
 """The plan: what each stage would do, and why. Nothing is written and no component is imported."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact
@@ -16,11 +17,9 @@ from aidn_pipeline.engine.fingerprint import (
     Identity,
     Inputs,
     base_of,
+    configuration,
     extendable,
     identify,
-    packages,
-    semantic,
-    versions,
 )
 from aidn_pipeline.engine.perform import predecessor
 from aidn_pipeline.engine.reasons import differences
@@ -62,18 +61,28 @@ class Plan:
         return next(row for row in self.rows if row.name == name)
 
 
-def make_plan(spec: PipelineSpec, store: Store, index: Index, *, force: Collection[str] = ()) -> Plan:
+def make_plan(
+    spec: PipelineSpec, store: Store, index: Index, project: Path, *, force: Collection[str] = ()
+) -> Plan:
     """Plans a pipeline.
+
+    Args:
+        spec: what would be run.
+        store: what has been done.
+        index: the components.
+        project: the root that paths in fields are against.
+        force: names of stages that would run although nothing changed.
 
     Raises:
         WiringError: if the stages need each other in a circle.
         CorruptObject: if the store's journal is damaged.
     """
     before = last_records(spec.name, store)
+    planner = Planner(spec, store, index, project)
     rows: dict[str, PlanRow] = {}
     for name in order(spec.stages):
         outputs = {done: row.outputs for done, row in rows.items() if row.outputs is not None}
-        rows[name] = _row(spec, spec.stages[name], store, index, outputs, before.get(name), name in force)
+        rows[name] = planner.row(spec.stages[name], outputs, before.get(name), forced=name in force)
     return Plan(tuple(rows.values()))
 
 
@@ -87,75 +96,103 @@ def last_records(recipe: str, store: Store) -> dict[str, StageRecord]:
     return {name: record for name, record in found.items() if record is not None}
 
 
-def _row(
-    spec: PipelineSpec,
-    stage: StageSpec,
-    store: Store,
-    index: Index,
-    outputs: Mapping[str, Mapping[str, Artifact]],
-    before: StageRecord | None,
-    forced: bool,
-) -> PlanRow:
-    estimate = before.observed.get("seconds") if before else None
-    facts: dict[str, Any] = {"name": stage.name, "component": stage.stage["use"], "estimate_s": estimate}
-    pending = sorted(
-        {r.stage for refs in stage.inputs.values() for r in refs if r.stage in spec.stages} - outputs.keys()
-    )
-    if pending:
-        known = store.records.stages_of_base(base_of(index, stage.stage, spec.seed))
-        if known and not forced:
-            return PlanRow(action="wait", reason=f"depends on {', '.join(pending)}", **facts)
-        reason = _reason(spec, stage, index, before, None) or f"depends on {', '.join(pending)}"
-        return PlanRow(action="run", reason="forced" if forced else reason, **facts)
-    inputs = resolve_inputs(stage, outputs)
-    effective = with_params(index, stage, inputs, store)
-    identity = identify(index, stage.stage, effective, inputs, spec.seed)
-    facts["fingerprint"] = identity.fingerprint
-    if forced:
-        return PlanRow(action="run", reason="forced", **facts)
-    record = store.records.stage(identity.fingerprint)
-    if record and all(map(store.has, record.outputs.values())):
-        return PlanRow(action="reuse", reason="unchanged", outputs=record.outputs, **facts)
-    if record:
-        return PlanRow(action="run", reason="its outputs are missing from the store", **facts)
-    reason = _reason(spec, stage, index, before, identity)
-    progress = interrupted_progress(store, identity)
-    if progress:
-        return PlanRow(action="resume", reason="interrupted before", progress=progress, **facts)
-    if shorter := predecessor(store, identity):
-        done = ", ".join(f"{path} {value}" for path, value in shorter.extends.items())
-        return PlanRow(action="resume", reason=reason, progress=f"continues from {done}", **facts)
-    return PlanRow(action="run", reason=reason or "not run before", **facts)
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Says of one stage after the other what it would do."""
 
+    spec: PipelineSpec
+    store: Store
+    index: Index
+    project: Path
 
-def _reason(
-    spec: PipelineSpec, stage: StageSpec, index: Index, before: StageRecord | None, identity: Identity | None
-) -> str:
-    if before is None:
-        return "not run before"
-    component = index.find("stage", stage.stage["use"])
-    if before.component != component.key:
-        return f"was {before.component}"
-    if identity is not None:
-        found = differences(stage.name, before, identity.hashed, identity.extends, spec.origins)
-    else:
-        hashed = {
-            "fields": semantic(index, component, stage.stage),
-            "versions": versions(index, component, stage.stage),
-            "packages": packages(index, component, stage.stage),
-            "seed": spec.seed if component.seeded else None,
+    def row(
+        self,
+        stage: StageSpec,
+        outputs: Mapping[str, Mapping[str, Artifact]],
+        before: StageRecord | None,
+        *,
+        forced: bool,
+    ) -> PlanRow:
+        """The row of a stage, given what the stages before it give and its last record."""
+        estimate = before.observed.get("seconds") if before else None
+        facts: dict[str, Any] = {
+            "name": stage.name,
+            "component": stage.stage["use"],
+            "estimate_s": estimate,
         }
-        found = differences(
-            stage.name, before, hashed, dict(extendable(index, component, stage.stage)), spec.origins
+        refs = {r.stage for refs in stage.inputs.values() for r in refs}
+        pending = sorted((refs & self.spec.stages.keys()) - outputs.keys())
+        if pending:
+            return self._pending(stage, pending, before, forced=forced, facts=facts)
+        inputs = resolve_inputs(stage, outputs)
+        effective = with_params(self.index, stage, inputs, self.store)
+        identity = identify(
+            self.index, stage.stage, effective, inputs, seed=self.spec.seed, project=self.project
         )
-    return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        facts["fingerprint"] = identity.fingerprint
+        if forced:
+            return PlanRow(action="run", reason="forced", **facts)
+        record = self.store.records.stage(identity.fingerprint)
+        if record and all(map(self.store.has, record.outputs.values())):
+            return PlanRow(action="reuse", reason="unchanged", outputs=record.outputs, **facts)
+        if record:
+            return PlanRow(action="run", reason="its outputs are missing from the store", **facts)
+        if progress := interrupted_progress(self.store, identity):
+            return PlanRow(action="resume", reason="interrupted before", progress=progress, **facts)
+        reason = self._reason(stage, before, identity.hashed, identity.extends) or "not run before"
+        if shorter := predecessor(self.store, identity):
+            done = ", ".join(f"{path} {value}" for path, value in shorter.extends.items())
+            return PlanRow(
+                action="resume", reason=reason, progress=f"continues from {done}", **facts
+            )
+        return PlanRow(action="run", reason=reason, **facts)
+
+    def _pending(
+        self,
+        stage: StageSpec,
+        pending: Sequence[str],
+        before: StageRecord | None,
+        *,
+        forced: bool,
+        facts: Mapping[str, Any],
+    ) -> PlanRow:
+        waits = f"depends on {', '.join(pending)}"
+        if forced:
+            return PlanRow(action="run", reason="forced", **facts)
+        base = base_of(self.index, stage.stage, seed=self.spec.seed, project=self.project)
+        if self.store.records.stages_of_base(base):
+            return PlanRow(action="wait", reason=waits, **facts)
+        hashed = configuration(self.index, stage.stage, seed=self.spec.seed, project=self.project)
+        component = self.index.find("stage", stage.stage["use"])
+        extends = dict(extendable(self.index, component, stage.stage))
+        return PlanRow(
+            action="run", reason=self._reason(stage, before, hashed, extends) or waits, **facts
+        )
+
+    def _reason(
+        self,
+        stage: StageSpec,
+        before: StageRecord | None,
+        hashed: Mapping[str, Any],
+        extends: Mapping[str, Any],
+    ) -> str:
+        if before is None:
+            return "not run before"
+        if before.component != hashed["component"]:
+            return f"was {before.component}"
+        found = differences(stage.name, before, hashed, extends, self.spec.origins)
+        return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
 def resolve_inputs(stage: StageSpec, outputs: Mapping[str, Mapping[str, Artifact]]) -> Inputs:
     """Artifacts by port, from the outputs of the stages before; missing optional ones left out."""
     resolved: dict[str, Artifact | tuple[Artifact, ...]] = {}
     for port, refs in stage.inputs.items():
-        found = [outputs[r.stage][r.port] for r in refs if r.stage in outputs and r.port in outputs[r.stage]]
+        found = [
+            outputs[r.stage][r.port]
+            for r in refs
+            if r.stage in outputs and r.port in outputs[r.stage]
+        ]
         if len(refs) > 1:
             resolved[port] = tuple(found)
         elif found:
@@ -175,7 +212,9 @@ def with_params(index: Index, stage: StageSpec, inputs: Inputs, store: Store) ->
     for port in spec.inputs:
         artifact = inputs.get(port.name)
         if port.into and isinstance(artifact, Artifact):
-            params = {f"{port.into}.{path}": value for path, value in store.read_json(artifact).items()}
+            params = {
+                f"{port.into}.{path}": value for path, value in store.read_json(artifact).items()
+            }
             description = write_params(description, params)
     return description
 

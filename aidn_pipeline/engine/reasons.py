@@ -39,8 +39,13 @@ def differences(
         f"package {path} {show(a)} -> {show(b)}"
         for path, a, b in changed(before.get("packages", {}), hashed["packages"])
     ]
+    found += [
+        f"{path} changed"
+        for path, _, _ in changed(before.get("files", {}), hashed["files"], nested=False)
+    ]
     if before.get("seed") != hashed["seed"]:
-        found.append(f"seed {show(before.get('seed'))} -> {show(hashed['seed'])}{origin('', 'seed', origins)}")
+        place = origin("", "seed", origins)
+        found.append(f"seed {show(before.get('seed'))} -> {show(hashed['seed'])}{place}")
     if "inputs" in hashed:
         found += [
             f"input {port.partition('.')[0]} changed"
@@ -61,9 +66,11 @@ def code_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
             yield f"{key} has a new version"
 
 
-def changed(old: Any, new: Any, path: str = "", *, nested: bool = True) -> Iterator[tuple[str, Any, Any]]:
+def changed(
+    old: Any, new: Any, path: str = "", *, nested: bool = True
+) -> Iterator[tuple[str, Any, Any]]:
     """Dotted paths at which two JSON values differ, with both values."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping) and old != MASK and new != MASK:
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and MASK not in (old, new):
         for key in [*old, *(k for k in new if k not in old)]:
             here = f"{path}.{key}".strip(".")
             if nested:

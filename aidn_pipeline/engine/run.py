@@ -101,6 +101,7 @@ class RunLoop:
         self._spec = spec
         self._store = store
         self._index = index
+        self._project = project
         self._listeners = listeners
         self._facts = facts
         self._force = force
@@ -129,7 +130,7 @@ class RunLoop:
         names = order(self._spec.stages)
         self._store.recover()
         with self._store.locks.hold(f"run/{self.run_id}"):
-            plan = make_plan(self._spec, self._store, self._index, force=self._force)
+            plan = make_plan(self._spec, self._store, self._index, self._project, force=self._force)
             self._facts.setdefault("host", socket.gethostname())
             self._facts.setdefault("pid", os.getpid())
             self._record("running")
@@ -204,7 +205,11 @@ class RunLoop:
         self._emit(RunFinished(run=self.run_id, status=status, seconds=seconds))
         ordered = {name: self._results[name] for name in names if name in self._results}
         return RunResult(
-            run=self.run_id, status=status, seconds=round(seconds, 3), stages=ordered, error=self._error
+            run=self.run_id,
+            status=status,
+            seconds=round(seconds, 3),
+            stages=ordered,
+            error=self._error,
         )
 
     def _record(self, status: str) -> None:
@@ -236,4 +241,3 @@ def run_status(store: Store, record: Mapping[str, Any]) -> str:
     if record["status"] == "running" and not store.locks.held(f"run/{record['run']}"):
         return "interrupted"
     return str(record["status"])
-

@@ -25,7 +25,9 @@ class StopFlag:
 
 
 @contextmanager
-def listening(flag: StopFlag, asked: Callable[[str], None], *, grace_s: float = GRACE_S) -> Iterator[None]:
+def listening(
+    flag: StopFlag, asked: Callable[[str], None], *, grace_s: float = GRACE_S
+) -> Iterator[None]:
     """Turns SIGINT and SIGTERM into the flag; after `grace_s` or a second signal, into Interrupted.
 
     Outside the main thread signals cannot be caught, and nothing is changed.

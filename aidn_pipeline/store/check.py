@@ -73,7 +73,9 @@ def _objects(store: Store, users: dict[str, str]) -> Iterator[Finding]:
         try:
             problem = store.objects.damage(digest)
         except AidnError as error:
-            yield Finding(str(store.root / "objects"), error.problem, "remove the file: it is none of ours")
+            yield Finding(
+                str(store.root / "objects"), error.problem, "remove the file: it is none of ours"
+            )
             continue
         if problem:
             user = users.get(digest, "nothing that is recorded")
@@ -89,7 +91,9 @@ def _references(store: Store) -> Iterator[Finding]:
     for record in store.records.iterate("stage"):
         stage = record["observed"].get("stage", record["component"])
         for port, output in record["outputs"].items():
-            missing = [d for d in [output["digest"], *_tree_files(store, output)] if d not in present]
+            missing = [
+                d for d in [output["digest"], *_tree_files(store, output)] if d not in present
+            ]
             for digest in missing:
                 yield Finding(
                     str(store.objects.path(digest)),
@@ -103,7 +107,10 @@ def _index(store: Store) -> Iterator[Finding]:
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
-            rows = {(k, n): (o, s) for k, n, o, s in db.execute("SELECT kind, key, offset, size FROM line")}
+            rows = {
+                (k, n): (o, s)
+                for k, n, o, s in db.execute("SELECT kind, key, offset, size FROM line")
+            }
             sound = db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         finally:
             db.close()
@@ -114,7 +121,9 @@ def _index(store: Store) -> Iterator[Finding]:
         for line in scan(store.records.path)
     }
     if not sound or rows != truth:
-        yield Finding(str(path), "does not agree with the journal", "delete it: it is made anew by itself")
+        yield Finding(
+            str(path), "does not agree with the journal", "delete it: it is made anew by itself"
+        )
 
 
 def _works(store: Store) -> Iterator[Finding]:

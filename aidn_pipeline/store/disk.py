@@ -1,8 +1,8 @@
 """Every mutating call of the store, in one seam.
 
 Each method passes `before` first, with the name of the call and its path. Production does nothing
-there; a test replaces the disk by one that kills the process, tears a write, or fails with ENOSPC or
-EIO at the n-th call.
+there; a test replaces the disk by one that kills the process, tears a write, or fails with ENOSPC
+or EIO at the n-th call.
 """
 
 import errno
@@ -58,7 +58,9 @@ class Disk:
     def create(self, path: Path) -> int:
         """Opens a new file for writing; the descriptor is the caller's to close."""
         self.before("create", path)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
 
     def sync(self, fd: int, path: Path) -> None:
         """Flushes a file, if durable."""
@@ -79,7 +81,7 @@ class Disk:
     def rename(self, source: Path, target: Path) -> None:
         """Moves a file or a folder inside the store."""
         self.before("rename", target)
-        os.rename(source, target)
+        source.rename(target)
 
     def make_folder(self, path: Path) -> None:
         """Makes a folder and the missing ones above it; flushes the parent of each new one."""
@@ -152,4 +154,3 @@ def _free(path: Path) -> str:
         path = path.parent
     usage = shutil.disk_usage(path)
     return f"{usage.free / 2**20:.1f} MiB of {usage.total / 2**20:.0f} MiB free"
-

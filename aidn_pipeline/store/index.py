@@ -105,11 +105,11 @@ class JournalIndex:
 
     def places_by(self, column: str, value: str) -> list[tuple[int, int]]:
         """Places of the stage records with this `family` or `base`, newest first."""
-        if column not in ("family", "base"):
-            raise ValueError(column)
-        return self._rows(
-            f"SELECT offset, size FROM line WHERE {column}=? ORDER BY sequence DESC", value
-        )
+        by = {
+            "family": "SELECT offset, size FROM line WHERE family=? ORDER BY sequence DESC",
+            "base": "SELECT offset, size FROM line WHERE base=? ORDER BY sequence DESC",
+        }
+        return self._rows(by[column], value)
 
     def _rows(self, query: str, *values: str) -> list[tuple[int, int]]:
         try:

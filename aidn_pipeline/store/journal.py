@@ -13,6 +13,11 @@ from aidn_pipeline.core.fingerprint import canonical_json
 from aidn_pipeline.errors import CorruptObject, StoreError
 from aidn_pipeline.store.disk import Disk, typed
 
+HEAD_PARTS = 3
+"""Sequence, length and sum, each followed by a space."""
+LONGEST_HEAD = 64
+"""Bytes; no line has a longer head."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -83,7 +88,9 @@ class JournalFile:
             StorageUnwritable: if it cannot be written.
         """
         if self._broken:
-            raise StoreError("the journal failed before and takes no more lines", where=str(self.path))
+            raise StoreError(
+                "the journal failed before and takes no more lines", where=str(self.path)
+            )
         data = encode(self.sequence + 1, payload)
         with typed(self.path, "writing the journal"):
             self._write(data)
@@ -97,7 +104,9 @@ class JournalFile:
         if is_new:
             self._disk.make_folder(self.path.parent)
             self._disk.before("create", self.path)
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = os.open(
+            self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         try:
             self._broken = True
             try:
@@ -135,7 +144,11 @@ def parse(path: Path, data: bytes, offset: int) -> Line:
         sequence, length, total, body = data.removesuffix(b"\n").split(b" ", 3)
         head = f"{int(sequence)} {int(length)}"
         fits = data.endswith(b"\n") and len(body) == int(length)
-        if not fits or head.encode() != sequence + b" " + length or _sum(head, body).encode() != total:
+        if (
+            not fits
+            or head.encode() != sequence + b" " + length
+            or _sum(head, body).encode() != total
+        ):
             raise damaged(path, offset)
         return Line(int(sequence), offset, len(data), json.loads(body))
     except (ValueError, RecursionError):
@@ -147,8 +160,8 @@ def damaged(path: Path, offset: int) -> CorruptObject:
     return CorruptObject(
         "a journal line does not match its checksum",
         where=f"{path} at byte {offset}",
-        remedy="`aidn-run check` lists the damage; restore the file from a copy, or remove the store's "
-        "folder to start from nothing",
+        remedy="`aidn-run check` lists the damage; restore the file from a copy, or remove the "
+        "store's folder to start from nothing",
     )
 
 
@@ -181,6 +194,6 @@ def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
 def is_torn(data: bytes) -> bool:
     """Whether bytes without a newline are the beginning of a line that was never finished."""
     parts = data.split(b" ", 3)
-    if len(parts) < 4:
-        return len(data) < 64 and all(part.isalnum() or not part for part in parts)
+    if len(parts) <= HEAD_PARTS:
+        return len(data) < LONGEST_HEAD and all(part.isalnum() or not part for part in parts)
     return parts[1].isdigit() and len(parts[3]) <= int(parts[1])

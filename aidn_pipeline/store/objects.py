@@ -14,6 +14,11 @@ from aidn_pipeline.store.disk import BLOCK, Disk, typed
 from aidn_pipeline.store.scratch import Scratch
 
 MAX_MANIFEST = 64 * 2**20
+"""Bytes of the longest manifest that is read."""
+DIGITS = 64
+"""Hex digits of an id."""
+LONGEST_NAME = 1024
+"""Bytes of the longest file name in a folder."""
 
 
 class Objects:
@@ -33,8 +38,10 @@ class Objects:
             StoreError: if the text is no id; it never becomes a path then.
         """
         algorithm, _, name = digest.partition(":")
-        if algorithm != "b3" or len(name) != 64 or not set(name) <= set("0123456789abcdef"):
-            raise StoreError(f"{digest!r} is no object id", remedy="ids are `b3:` and 64 hex digits")
+        if algorithm != "b3" or len(name) != DIGITS or not set(name) <= set("0123456789abcdef"):
+            raise StoreError(
+                f"{digest!r} is no object id", remedy="ids are `b3:` and 64 hex digits"
+            )
         return self._folder / name[:2] / name[2:]
 
     def has(self, digest: str, size: int) -> bool:
@@ -129,7 +136,9 @@ class Objects:
             CorruptObject: if the manifest is damaged.
             StoreError: if the object is no manifest.
         """
-        no_folder = StoreError(f"object {digest[:15]}... is no folder", where=str(self.path(digest)))
+        no_folder = StoreError(
+            f"object {digest[:15]}... is no folder", where=str(self.path(digest))
+        )
         path = self.verified(digest)
         if path.stat().st_size > MAX_MANIFEST:
             raise no_folder
@@ -203,8 +212,8 @@ def check_name(name: str) -> None:
         or ".." in path.parts
         or name in ("", ".")
         or "\\" in name
-        or any(ord(c) < 32 for c in name)
-        or len(os.fsencode(name)) > 1024
+        or any(not c.isprintable() for c in name)
+        or len(os.fsencode(name)) > LONGEST_NAME
     ):
         raise StoreError(
             f"{name!r} cannot be a file's name in a folder", remedy="use plain relative paths"

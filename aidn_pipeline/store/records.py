@@ -1,4 +1,4 @@
-"""Records: the facts of the store's journal, found through the index and checked against the truth."""
+"""Records: the facts of the store's journal, found through the index, checked against the truth."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,9 @@ class Records:
 
     def _catch_up(self) -> None:
         offset, sequence = self._index.covered()
-        if (offset, sequence) != (self._journal.end, self._journal.sequence):
+        known = (self._journal.end, self._journal.sequence)
+        covered = (offset, sequence)
+        if covered != known:
             if self._ends_a_line(offset, sequence):
                 self._journal.seek(offset, sequence)
             else:
@@ -79,7 +81,7 @@ class Records:
 
     def _read(self, place: tuple[int, int]) -> Line | None:
         offset, size = place
-        inside = 0 <= offset and 0 < size <= self._journal.end - offset
+        inside = offset >= 0 and 0 < size <= self._journal.end - offset
         return self._journal.read(offset, size) if inside else None
 
     def _journal_mentions(self, kind: str, key: str) -> bool:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.fingerprint import canonical_json
@@ -69,7 +69,7 @@ class Store:
                     _write_header(header, disk)
             return cls(root, disk)
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -128,7 +128,9 @@ class Store:
         Raises:
             CorruptObject: if a byte is wrong or missing.
         """
-        return {name: self.objects.verified(ref.digest) for name, ref in self.refs(artifact).items()}
+        return {
+            name: self.objects.verified(ref.digest) for name, ref in self.refs(artifact).items()
+        }
 
     def read_json(self, artifact: Artifact) -> Any:
         """The value of a JSON artifact."""
@@ -144,7 +146,13 @@ class Store:
                 if version["digest"] == digest:
                     return int(version["version"])
             number = 1 + max((int(v["version"]) for v in versions), default=0)
-            value = {"noun": noun, "name": name, "version": number, "digest": digest, "facts": facts}
+            value = {
+                "noun": noun,
+                "name": name,
+                "version": number,
+                "digest": digest,
+                "facts": facts,
+            }
             self.records.append("version", f"{noun}/{name}/{number}", value)
             return number
 
@@ -212,7 +220,11 @@ def check_header(header: Path) -> None:
         return
     try:
         value = json.loads(data)
-        newer = isinstance(value, dict) and isinstance(value.get("format"), int) and value["format"] > FORMAT
+        newer = (
+            isinstance(value, dict)
+            and isinstance(value.get("format"), int)
+            and value["format"] > FORMAT
+        )
     except ValueError:
         newer = False
     if newer:

@@ -84,7 +84,9 @@ class Work:
         Raises:
             StorageFull: if there is no space; earlier checkpoints stand.
         """
-        number = 1 + max((e["number"] for e in self._entries if e["kind"] == "checkpoint"), default=0)
+        number = 1 + max(
+            (e["number"] for e in self._entries if e["kind"] == "checkpoint"), default=0
+        )
         folder = self.folder / "checkpoints" / str(number)
         with typed(folder, "saving a checkpoint"):
             if folder.exists():

@@ -1,4 +1,4 @@
-"""Kill, tear, fill or fail any mutating call of a run: the same command then ends as if undisturbed."""
+"""Kill, tear, fill or fail any mutating call of a run: the same command ends as if undisturbed."""
 
 from collections import Counter
 from pathlib import Path
@@ -30,14 +30,28 @@ def state(folder: Path) -> dict[str, object]:
             for record in store.records.iterate("stage")
         }
         lines = Counter(record["fingerprint"] for record in store.records.iterate("stage"))
-        versions = [(v["name"], v["version"], v["digest"]) for v in store.records.iterate("version")]
+        versions = [
+            (v["name"], v["version"], v["digest"]) for v in store.records.iterate("version")
+        ]
         wanted = {digest for outputs in stages.values() for digest in outputs.values()}
-        left = sorted(p.name for part in ("work", "tmp", "quarantine") for p in (folder / ".aidn" / part).glob("*"))
-        return {"stages": stages, "once": set(lines.values()), "versions": versions, "has": wanted, "left": left}
+        left = sorted(
+            p.name
+            for part in ("work", "tmp", "quarantine")
+            for p in (folder / ".aidn" / part).glob("*")
+        )
+        return {
+            "stages": stages,
+            "once": set(lines.values()),
+            "versions": versions,
+            "has": wanted,
+            "left": left,
+        }
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], list[str], list[str]]:
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[dict[str, object], list[str], list[str]]:
     folder = tmp_path_factory.mktemp("undisturbed")
     disk = FaultyDisk("count")
     assert run_once(folder, disk).status == "done"
@@ -45,7 +59,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, obj
 
 
 def points_of(fault: Fault, calls: list[str], part: int) -> list[int]:
-    wanted = [n for n, call in enumerate(calls, 1) if fault != "torn" or call in ("write", "append")]
+    wanted = [
+        n for n, call in enumerate(calls, 1) if fault != "torn" or call in ("write", "append")
+    ]
     return wanted[part::PARTS]
 
 

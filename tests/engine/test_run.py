@@ -45,7 +45,11 @@ def test_a_second_run_does_nothing(store):
 def test_equal_bytes_stop_the_ripple(store):
     chain = [stage("upper", "upper", {"file": "start.file"})]
     run(store, pipeline(stage("start", "write", text="x"), *chain))
-    changed = pipeline(stage("start", "boom", {"file": "raw.file"}, kind="none"), stage("raw", "write", text="x"), *chain)
+    changed = pipeline(
+        stage("start", "boom", {"file": "raw.file"}, kind="none"),
+        stage("raw", "write", text="x"),
+        *chain,
+    )
     assert actions(run(store, changed)) == {"raw": "reuse", "start": "run", "upper": "reuse"}
 
 
@@ -63,10 +67,15 @@ def test_more_steps_continue_and_equal_a_straight_run(store, tmp_path):
     run(store, whole(steps=3))
     extended = run(store, whole(steps=5))
     assert actions(extended)["count"] == "resume"
-    assert [line for line in ran(store) if line.startswith("count 5")][3:] == ["count 5 4", "count 5 5"]
+    assert [line for line in ran(store) if line.startswith("count 5")][3:] == [
+        "count 5 4",
+        "count 5 5",
+    ]
     (tmp_path / "other").mkdir()
     with Store.open(tmp_path / "other" / ".aidn") as fresh:
-        assert run(fresh, whole(steps=5)).stages["count"].outputs == extended.stages["count"].outputs
+        assert (
+            run(fresh, whole(steps=5)).stages["count"].outputs == extended.stages["count"].outputs
+        )
 
 
 def test_a_seed_changes_only_stages_that_use_one(store):
@@ -79,7 +88,10 @@ def test_a_seed_changes_only_stages_that_use_one(store):
 
 def test_trials_are_shared_with_a_stage_of_equal_fields(store):
     run(store, whole())
-    same = pipeline(stage("start", "write", text="hello"), stage("solo", "count", {"file": "start.file"}, by=3, steps=2))
+    same = pipeline(
+        stage("start", "write", text="hello"),
+        stage("solo", "count", {"file": "start.file"}, by=3, steps=2),
+    )
     assert actions(run(store, same)) == {"start": "reuse", "solo": "reuse"}
 
 
@@ -107,7 +119,9 @@ def test_a_loosened_gate_registers_the_same_version_once(store):
     assert [v["version"] for v in store.records.iterate("version")] == [1]
 
 
-@pytest.mark.parametrize(("kind", "error", "code"), [("value", StageFailed, 3), ("data", DataError, 3)])
+@pytest.mark.parametrize(
+    ("kind", "error", "code"), [("value", StageFailed, 3), ("data", DataError, 3)]
+)
 def test_a_failing_stage_is_typed_and_skips_what_follows(store, kind, error, code):
     spec = pipeline(
         stage("start", "write"),
@@ -142,10 +156,14 @@ class SignalAt:
 def test_a_signal_saves_a_checkpoint_and_the_same_command_continues(store, signum):
     result = run(store, whole(), listeners=[SignalAt("count", signum)])
     assert (result.status, result.error.exit_code) == ("interrupted", 128 + signum)
-    row = make_plan(whole(), store, INDEX).row("count")
+    row = make_plan(whole(), store, INDEX, store.root.parent).row("count")
     assert (row.action, row.progress) == ("resume", "step 1")
     assert run(store, whole()).status == "done"
-    assert [line for line in ran(store) if line.startswith("count 5")] == ["count 5 1", "count 5 2", "count 5 3"]
+    assert [line for line in ran(store) if line.startswith("count 5")] == [
+        "count 5 1",
+        "count 5 2",
+        "count 5 3",
+    ]
 
 
 def test_a_second_signal_ends_at_once(store):
@@ -178,7 +196,9 @@ def test_a_damaged_input_is_an_error_once_and_then_made_again(tmp_path):
         path = store.objects.path(result.stages["start"].outputs["file"].digest)
         path.chmod(0o644)
         path.write_bytes(b"HELLO")
-    grown = pipeline(*whole().stages.values(), stage("new", "boom", {"file": "start.file"}, kind="none"))
+    grown = pipeline(
+        *whole().stages.values(), stage("new", "boom", {"file": "start.file"}, kind="none")
+    )
     with Store.open(tmp_path / ".aidn") as store:
         assert isinstance(run(store, grown).error, CorruptObject)
         again = run(store, grown)

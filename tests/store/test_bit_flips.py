@@ -37,7 +37,9 @@ def test_no_flipped_bit_is_served(tmp_path):
     root = tmp_path / "home"
     with Store.open(root, durability="process") as store:
         run_pipeline(whole(), store, INDEX, tmp_path)
-        stopped = run_pipeline(whole(text="other"), store, INDEX, tmp_path, listeners=[StopAtCount()])
+        stopped = run_pipeline(
+            whole(text="other"), store, INDEX, tmp_path, listeners=[StopAtCount()]
+        )
         assert isinstance(stopped.error, Interrupted)
     expected = served(root)
     copy = tmp_path / "copy"
@@ -49,7 +51,9 @@ def test_no_flipped_bit_is_served(tmp_path):
             with Store.open(copy) as store:
                 found = check(store)
             if found:
-                return "named" if all(f.path and f.problem and f.remedy for f in found) else "unnamed"
+                return (
+                    "named" if all(f.path and f.problem and f.remedy for f in found) else "unnamed"
+                )
             return "harmless" if served(copy) == expected else "SERVED"
         except AidnError as error:
             return "named" if error.where else "unnamed"

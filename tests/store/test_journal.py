@@ -13,7 +13,11 @@ from aidn_pipeline.store.disk import Disk
 from aidn_pipeline.store.journal import JournalFile, encode, scan
 
 PAYLOADS = st.lists(
-    st.dictionaries(st.text(max_size=8), st.one_of(st.integers(), st.text(max_size=20), st.booleans()), max_size=4),
+    st.dictionaries(
+        st.text(max_size=8),
+        st.one_of(st.integers(), st.text(max_size=20), st.booleans()),
+        max_size=4,
+    ),
     min_size=1,
     max_size=6,
 )

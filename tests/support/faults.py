@@ -25,7 +25,9 @@ class FaultyDisk(Disk):
     def before(self, call: str, path: Path) -> None:
         self.calls.append(call)
         here = len(self.calls)
-        if self.fault in ("enospc", "eio") and (here == self.at or (self.sticky and here > self.at)):
+        if self.fault in ("enospc", "eio") and (
+            here == self.at or (self.sticky and here > self.at)
+        ):
             number = errno.ENOSPC if self.fault == "enospc" else errno.EIO
             raise OSError(number, os.strerror(number), str(path))
         if self.fault == "kill" and here == self.at:

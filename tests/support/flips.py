@@ -6,9 +6,11 @@ from pathlib import Path
 
 
 def files_of(root: Path) -> list[Path]:
-    """Files whose bytes mean something; the lock file and the cache folder have no content of ours."""
+    """Files whose bytes mean something; the lock file and the cache have no content of ours."""
     return sorted(
-        p for p in root.rglob("*") if p.is_file() and p.name != "locks" and p.stat().st_size and "cache" not in p.parts
+        p
+        for p in root.rglob("*")
+        if p.is_file() and p.name != "locks" and p.stat().st_size and "cache" not in p.parts
     )
 
 

@@ -122,7 +122,9 @@ class Tune(Stage[TextIn, TuneOut]):
             told[by] = ctx.load(out["metrics"])["value"]
             ctx.journal.append({"kind": "finish", "by": by, "value": told[by]})
         best = max(told, key=lambda by: (told[by], -by))
-        return TuneOut(ctx.save(Params, {"by": best}), ctx.save(File, repr(sorted(told.items())).encode()))
+        return TuneOut(
+            ctx.save(Params, {"by": best}), ctx.save(File, repr(sorted(told.items())).encode())
+        )
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,9 @@ def boom(file: File, ctx: StageContext, *, kind: str = "value") -> File:
 INDEX = Index([spec_of(target) for target in (Write, Upper, Count, Tune, Gate, boom)])
 
 
-def stage(name: str, use: str, inputs: Mapping[str, str] | None = None, **fields: object) -> StageSpec:
+def stage(
+    name: str, use: str, inputs: Mapping[str, str] | None = None, **fields: object
+) -> StageSpec:
     refs = {p: (PortRef.parse(text),) for p, text in (inputs or {}).items()}
     return StageSpec(name=name, stage=complete(INDEX, "stage", {"use": use, **fields}), inputs=refs)
 
