@@ -105,15 +105,13 @@ class Disk:
         self.before("truncate", path)
         os.ftruncate(fd, size)
 
-    def unlink(self, path: Path) -> None:
-        """Deletes a file; one that is gone already is fine."""
-        self.before("unlink", path)
-        path.unlink(missing_ok=True)
-
-    def remove_tree(self, path: Path) -> None:
-        """Deletes a folder that nothing refers to any more."""
-        self.before("remove_tree", path)
-        shutil.rmtree(path, ignore_errors=False)
+    def remove(self, path: Path) -> None:
+        """Deletes a file, or a folder with all that is in it; one that is gone already is fine."""
+        self.before("remove", path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

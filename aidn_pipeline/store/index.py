@@ -36,7 +36,7 @@ class JournalIndex:
 
     def _anew(self) -> sqlite3.Connection:
         try:
-            self._disk.unlink(self._path)
+            self._disk.remove(self._path)
             return self._connect(str(self._path))
         except (sqlite3.Error, OSError):
             return self._connect(":memory:")

@@ -40,7 +40,7 @@ class Scratch:
         finally:
             os.close(fd)
             if path.exists():
-                self._disk.unlink(path)
+                self._disk.remove(path)
 
     def discard(self, folder: Path) -> None:
         """Takes a folder out of sight at once, then deletes it."""
@@ -48,7 +48,7 @@ class Scratch:
             doomed = self.folder / secrets.token_hex(8)
             self._disk.rename(folder, doomed)
             self._disk.sync_folder(folder.parent)
-            self._disk.remove_tree(doomed)
+            self._disk.remove(doomed)
 
     def sweep(self) -> None:
         """Deletes what dead processes left."""
@@ -59,7 +59,7 @@ class Scratch:
             if lock is None:
                 continue
             try:
-                self._disk.remove_tree(folder)
+                self._disk.remove(folder)
             finally:
                 self._locks.release(lock)
 
@@ -67,7 +67,7 @@ class Scratch:
         """Deletes this process's folder and gives its lock back."""
         try:
             if self._folder is not None:
-                self._disk.remove_tree(self._folder)
+                self._disk.remove(self._folder)
         finally:
             self._folder = None
             if self._lock is not None:

@@ -171,7 +171,7 @@ class Store:
             # Fixed names: what a kill left behind is found and removed here.
             for leftover in (fresh, old):
                 if leftover.exists():
-                    self.disk.remove_tree(leftover)
+                    self.disk.remove(leftover)
             if holds(target, self.refs(artifact)):
                 return
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def _staging(target: Path, fresh: Path, old: Path, disk: Disk) -> Iterator[Path]
     disk.rename(fresh, target)
     disk.sync_folder(target.parent)
     if old.exists():
-        disk.remove_tree(old)
+        disk.remove(old)
 
 
 def check_header(header: Path) -> None:
@@ -242,7 +242,7 @@ def check_header(header: Path) -> None:
 
 def _write_header(header: Path, disk: Disk) -> None:
     temporary = header.with_name("format.json.new")
-    disk.unlink(temporary)
+    disk.remove(temporary)
     fd = disk.create(temporary)
     try:
         disk.write(fd, HEADER, temporary)

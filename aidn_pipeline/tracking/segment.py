@@ -39,8 +39,10 @@ _NAME_SEED = crc32(_KEY.pack(NAME_KEY))
 
 
 class SegmentIO(Protocol):
-    """The mutating calls of a segment, shaped as the store's disk, which tests replace by one that
-    kills, tears or fails."""
+    """The mutating calls of a segment, shaped as the store's disk.
+
+    So tests can pass one that kills, tears or fails.
+    """
 
     def create(self, path: Path) -> int:
         """Opens a new file for writing; the descriptor is the caller's to close."""

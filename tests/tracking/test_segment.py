@@ -126,7 +126,8 @@ def test_a_short_write_is_cut_and_the_writer_goes_on(keep: int) -> None:
         writer.log({"a name of more than twenty-four bytes": 3.0, "loss": 4.0}, 3)
         writer.close()
         segment = read_segment(path)
-    assert segment.problem is None and writer.refused == 2
+    assert segment.problem is None
+    assert writer.refused == 2
     assert [(p.step, p.value) for p in segment.points] == [(1, 1.0), (3, 3.0), (3, 4.0)]
 
 

@@ -1,0 +1,97 @@
+"""Layers, and what an import costs."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from importlinter.application import use_cases
+from importlinter.configuration import configure
+from support.source import FILES, PACKAGE, ROOT, imported_modules, name_of, tree
+
+HEAVY = ("torch", "numpy", "pyarrow", "hydra", "omegaconf", "optuna", "rich", "blake3")
+
+
+def modules_after(statement: str, cwd: Path = ROOT) -> list[str]:
+    """Names in `sys.modules` of a fresh interpreter after a statement."""
+    code = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{statement}\n"
+    code += "import json; print('\\n' + json.dumps(list(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=cwd
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def heavy(modules: list[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules} & set(HEAVY)
+
+
+def test_every_import_points_down(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(str(ROOT))
+    configure()
+    kept = use_cases.lint_imports(config_filename=str(ROOT / "pyproject.toml"), cache_dir=None)
+    assert kept, capsys.readouterr().out
+
+
+def test_no_contract_has_an_exception():
+    text = (ROOT / "pyproject.toml").read_text()
+    contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
+    assert [c["name"] for c in contracts if c.get("ignore_imports")] == []
+
+
+def test_no_two_modules_import_each_other_in_a_circle():
+    names = {_module(path): path for path in FILES}
+    graph = {name: imported_modules(path) & names.keys() for name, path in names.items()}
+    while graph:
+        leaves = [name for name, needs in graph.items() if not needs & graph.keys()]
+        assert leaves, f"a circle among {sorted(graph)}"
+        for name in leaves:
+            del graph[name]
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    modules = modules_after("import aidn_pipeline")
+    assert heavy(modules) == set()
+    assert len(modules) <= 200
+
+
+@pytest.mark.parametrize("name", ["--help", "--version"])
+def test_help_loads_nothing_heavy(name):
+    start = f"from aidn_pipeline.cli.main import main\ntry: main([{name!r}])\nexcept SystemExit: pass"
+    modules = modules_after(start)
+    assert heavy(modules) == set()
+    assert "aidn_pipeline.config.compose" not in modules
+
+
+def test_planning_loads_no_torch_numpy_or_pyarrow(tmp_path):
+    start = "from aidn_pipeline.cli.main import main\nmain(['recipe=digits', '--plan'])"
+    modules = modules_after(start, cwd=tmp_path)
+    assert heavy(modules) & {"torch", "numpy", "pyarrow", "optuna"} == set()
+
+
+def test_one_deferred_import_is_all_there_is():
+    """The facade reads a bundle through the export layer, which needs torch, only to predict."""
+    found = [
+        name_of(path)
+        for path in FILES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module"
+    ]
+    allowed = {
+        "aidn_pipeline/core/describe.py",  # a component's module, when its stage runs
+        "aidn_pipeline/facade/predictor.py",  # torch, when something is predicted
+        "aidn_pipeline/cli/main.py",  # a verb's module, when it is typed
+        "aidn_pipeline/config/introspect_modules.py",  # a trusted project's modules, in a child
+        "aidn_pipeline/__init__.py",  # the public names, when they are used
+    }
+    assert set(found) <= allowed
+    assert PACKAGE.is_dir()
