@@ -47,10 +47,8 @@ def field_type(annotation: Any, group: str | None) -> FieldType:
     if origin in (Union, types.UnionType):
         return _union(get_args(annotation), group)
     container = origin or annotation
-    if (
-        (isinstance(container, type)
-        and issubclass(container, (AbstractMapping, list, tuple)))
-        or (container is AbstractSequence)
+    if (isinstance(container, type) and issubclass(container, (AbstractMapping, list, tuple))) or (
+        container is AbstractSequence
     ):
         return _container(container, get_args(annotation), group)
     if group:

@@ -1,0 +1,47 @@
+"""What `aidn-run` and `aidn-run plan` are asked for."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aidn_pipeline.cli.arguments import parse
+from aidn_pipeline.errors import UsageError
+from aidn_pipeline.facade.builder import AiModelBuilder
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for.
+
+    Attributes:
+        builder: the recipe with its changes.
+        plan: only plan.
+        json: end stdout with one JSON object.
+    """
+
+    builder: AiModelBuilder
+    plan: bool
+    json: bool
+
+
+def asked(given: Sequence[str], *, verb: str = "run") -> Asked:
+    """Reads the command line.
+
+    Raises:
+        UsageError: if it names no recipe, or two.
+        NotTrusted: if the workspace names code of its own and nobody trusted it.
+    """
+    arguments = parse(given, {"--plan": "switch", "--json": "switch", "--force": "values"}, verb=verb)
+    recipes = [w.removeprefix("recipe=") for w in arguments.words if w.startswith("recipe=")]
+    if len(recipes) != 1 or not recipes[0]:
+        raise UsageError(
+            "a run needs one recipe" if not recipes else "a run takes one recipe",
+            where=" ".join(["aidn-run", *given]),
+            remedy="write `aidn-run recipe=digits`; `aidn-run list recipes` lists them",
+        )
+    changes = [w for w in arguments.words if not w.startswith("recipe=")]
+    forced = arguments.values.get("--force", ())
+    if forced:
+        changes.append(f"run.force={json.dumps(forced)}")
+    builder = AiModelBuilder.from_recipe(recipes[0]).configure(*changes)
+    return Asked(builder, arguments.has("--plan"), arguments.has("--json"))

@@ -1,0 +1,92 @@
+"""Progress as plain lines: for pipes, files and logs."""
+
+import time
+from types import TracebackType
+from typing import TextIO
+
+from aidn_pipeline.cli.progress import RunProgress, detail
+from aidn_pipeline.cli.text import number, seconds
+from aidn_pipeline.core.events import (
+    Event,
+    Notice,
+    Progress,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+    StageWaiting,
+    TrialFinished,
+)
+
+EVERY_S = 5.0
+"""Seconds between two lines of progress inside a stage."""
+
+
+class Lines:
+    """A listener that prints one line for what matters."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._progress = RunProgress()
+        self._last = time.monotonic()
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._out.flush()
+
+    def on_event(self, event: Event) -> None:
+        """Prints the line of an event, if it has one."""
+        self._progress.take(event)
+        line = self._line(event)
+        if line:
+            print(line, file=self._out, flush=True)
+            self._last = time.monotonic()
+
+    def _line(self, event: Event) -> str:
+        match event:
+            case RunStarted():
+                return f"run {event.run}: {event.recipe}"
+            case StageStarted(action="reuse"):
+                return ""
+            case StageStarted():
+                return f"{event.stage}: {event.action}, {event.reason}"
+            case StageWaiting():
+                return f"{self._progress.current}: waits for {event.holder}"
+            case StageFinished():
+                return _finished(event)
+            case TrialFinished():
+                return _trial(event)
+            case Notice():
+                return event.text
+            case Progress() if time.monotonic() - self._last >= EVERY_S:
+                current = self._progress.current
+                return f"{current}: {detail(self._progress.stages[current], time.monotonic())}"
+            case _:
+                return ""
+
+
+def _finished(event: StageFinished) -> str:
+    if event.action == "reuse":
+        return f"{event.stage}: reused"
+    if event.action == "skip":
+        return f"{event.stage}: skipped, {event.problem}"
+    if event.problem:
+        return f"{event.stage}: stopped after {seconds(event.seconds)}, {event.problem}"
+    return f"{event.stage}: done in {seconds(event.seconds)}"
+
+
+def _trial(event: TrialFinished) -> str:
+    params = "  ".join(f"{k}={_short(v)}" for k, v in event.params.items())
+    value = "failed" if event.value is None else number(event.value)
+    mark = "  best so far" if event.best else ""
+    return f"  trial {event.number + 1}/{event.total}: {value}  {params}{mark}"
+
+
+def _short(value: object) -> str:
+    return number(value) if isinstance(value, float) else str(value)

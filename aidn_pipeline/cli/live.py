@@ -1,0 +1,78 @@
+"""Progress on a terminal: the plan's table, live."""
+
+import time
+from types import TracebackType
+from typing import TextIO
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from aidn_pipeline.cli.progress import RunProgress, StageProgress, detail
+from aidn_pipeline.cli.text import seconds
+from aidn_pipeline.core.events import Event, Notice
+
+COLOURS = {"reuse": "green", "resume": "yellow", "run": "cyan", "wait": "dim", "skip": "dim"}
+
+
+class LiveTable:
+    """A listener that redraws the table of stages eight times a second."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._progress = RunProgress()
+        self._console = Console(file=out)
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._draw,
+            refresh_per_second=8,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> "LiveTable":
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def on_event(self, event: Event) -> None:
+        """Takes an event in; a notice is printed above the table."""
+        if isinstance(event, Notice):
+            self._console.print(escape(event.text), style="yellow" if event.level == "warning" else "")
+        self._progress.take(event)
+
+    def _draw(self) -> RenderableType:
+        now = time.monotonic()
+        title = f"run {self._progress.run}  {self._progress.recipe}" if self._progress.run else None
+        drawn = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for name in ("stage", "action", "time", ""):
+            drawn.add_column(name, no_wrap=name != "", justify="right" if name == "time" else "left")
+        for name, stage in list(self._progress.stages.items()):
+            colour = "red" if stage.problem and stage.action != "skip" else COLOURS.get(stage.action, "dim")
+            action = f"[{colour}]{stage.action or '·'}[/]"
+            drawn.add_row(escape(name), action, _time(stage, now), escape(_note(stage, now)))
+        return drawn
+
+
+def _time(stage: StageProgress, now: float) -> str:
+    if stage.took_s is not None:
+        return "" if stage.action in ("reuse", "skip") else seconds(stage.took_s)
+    return seconds(now - stage.started) if stage.started is not None else ""
+
+
+def _note(stage: StageProgress, now: float) -> str:
+    if stage.problem:
+        return stage.problem
+    if stage.took_s is not None:
+        # The last figures stay; a time left and a rate are over.
+        stage = StageProgress(trials=stage.trials, best=stage.best, units=stage.units, figures=stage.figures)
+        return detail(stage, now)
+    return detail(stage, now) or (stage.reason if stage.started is not None else "")
+

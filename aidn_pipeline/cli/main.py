@@ -1,0 +1,111 @@
+"""From `argv` to an exit code. Starts fast: a verb's module is imported when the verb is typed."""
+
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from aidn_pipeline import __version__
+from aidn_pipeline.cli.words import HELP, VERBS
+from aidn_pipeline.errors import AidnError, UsageError
+
+Verb = Callable[[Sequence[str]], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: without the program's name; `sys.argv` by default.
+
+    Returns:
+        0 done; 1 an error of ours; 2 found before the first stage started; 3 a stage failed; 4 a
+        gate was not met; 130 or 143 interrupted by SIGINT or SIGTERM, resumable.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    started = time.monotonic()
+    try:
+        code = _dispatch(given)
+        sys.stdout.flush()
+    except AidnError as error:
+        return _failed(error, given, started)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader went away (`| head`); nothing more can be said, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # the boundary: a bug of ours ends in the same form as any error
+        return _failed(_unexpected(error), given, started, cause=error)
+    return code
+
+
+def _dispatch(given: list[str]) -> int:
+    first = given[0] if given else ""
+    if first in ("-h", "--help", "help"):
+        print(_help(given[1:]))
+        return 0
+    if first == "--version":
+        print(f"aidn-pipeline {__version__}")
+        return 0
+    if not given:
+        return _verb("overview")([])
+    if first in VERBS:
+        if {"-h", "--help"} & set(given[1:]):
+            print(VERBS[first].help)
+            return 0
+        return _verb(first)(given[1:])
+    if {"-h", "--help"} & set(given):
+        print(HELP)
+        return 0
+    if "=" in first or first.startswith(("-", "~", "+")):
+        return _verb("run")(given)
+    _unknown(first)
+
+
+def _help(words: Sequence[str]) -> str:
+    if words and words[0] in VERBS:
+        return VERBS[words[0]].help
+    return HELP
+
+
+def _unknown(word: str) -> NoReturn:
+    near = [verb for verb in VERBS if verb.startswith(word[:2])]
+    raise UsageError(
+        f"there is no verb {word!r}",
+        where=f"aidn-run {word}",
+        remedy=f"did you mean `aidn-run {near[0]}`?"
+        if near
+        else f"to run a recipe: `aidn-run recipe={word}`; verbs: {', '.join(VERBS)}",
+    )
+
+
+def _verb(name: str) -> Verb:
+    module: Any = importlib.import_module(f"aidn_pipeline.cli.{VERBS[name].module}")
+    verb: Verb = module.main
+    return verb
+
+
+def _unexpected(error: Exception) -> AidnError:
+    return AidnError(
+        f"{type(error).__name__}: {error}",
+        where="a bug in aidn-pipeline",
+        remedy="report it with the traceback above; the same command again is safe",
+    )
+
+
+def _failed(
+    error: AidnError, given: Sequence[str], started: float, cause: BaseException | None = None
+) -> int:
+    failure: Any = importlib.import_module("aidn_pipeline.cli.failure")
+    failure.tell(error, cause or error.__cause__)
+    if "--json" in given:
+        failure.tell_programs(error, time.monotonic() - started)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""`aidn-run recipe=NAME ...`: run a recipe and say what came of it."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+from aidn_pipeline.cli import failure, plan
+from aidn_pipeline.cli.asked import asked
+from aidn_pipeline.cli.lines import Lines
+from aidn_pipeline.cli.live import LiveTable
+from aidn_pipeline.cli.text import number, seconds, table
+from aidn_pipeline.facade.result import AiModelResult, shown
+
+
+
+def main(given: Sequence[str]) -> int:
+    """Runs the recipe, or plans it.
+
+    Returns:
+        The exit code.
+    """
+    request = asked(given)
+    if request.plan:
+        return plan.tell(request.builder, as_json=request.json)
+    out = sys.stderr if request.json else sys.stdout
+    started = time.monotonic()
+    view = LiveTable(out) if out.isatty() else Lines(out)
+    with view:
+        result = request.builder.listening(view).build()
+    if result.error is None:
+        print(summary(result, time.monotonic() - started), file=out)
+    else:
+        failure.tell(result.error, result.error.__cause__)
+        print(unfinished(result), file=sys.stderr)
+    if request.json:
+        print(json.dumps(result.to_json()), flush=True)
+    return result.error.exit_code if result.error else 0
+
+
+def summary(result: AiModelResult, took_s: float) -> str:
+    """The last block of a run: what was made, and what to type next."""
+    rows = [("run", f"{result.run}  ({seconds(took_s)})")]
+    if result.metrics:
+        figures = "  ".join(f"{k} {number(v)}" for k, v in sorted(result.metrics.items()))
+        rows.append(("metrics", figures))
+    if result.model:
+        rows.append(("model", str(result.model)))
+    if result.bundle:
+        rows.append(("bundle", shown(result.bundle, result.project)))
+    if result.bundle and result.model:
+        following = f"aidn-run predict {result.model} --input rows.json"
+    else:
+        following = f"aidn-run show {result.run}"
+    rows.append(("next", following))
+    return "\n" + table([list(row) for row in rows])
+
+
+def unfinished(result: AiModelResult) -> str:
+    """What is kept of a run that did not go through."""
+    kept = [name for name, stage in result.stages.items() if stage.status == "done"]
+    status = result.status.replace("_", " ")
+    return f"run {result.run}: {status}; kept: {', '.join(kept) or 'nothing new'}"

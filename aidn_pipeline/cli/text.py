@@ -1,0 +1,63 @@
+"""Figures, tables and curves as plain text."""
+
+import math
+from collections.abc import Sequence
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def seconds(value: float | None) -> str:
+    """A duration for people: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    if value is None:
+        return ""
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 100:
+        return f"{value:.0f} s"
+    minutes = round(value) // 60
+    if minutes < 100:
+        return f"{minutes} min {round(value) % 60:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def number(value: float) -> str:
+    """A figure with at most four digits that matter."""
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.4g}"
+
+
+def size(value: int) -> str:
+    """A number of bytes for people."""
+    amount, units = float(value), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount /= 1000
+        units.pop(0)
+    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: str = "") -> str:
+    """Rows as columns two spaces apart; the last column is left as it is."""
+    everything = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
+    if not everything:
+        return ""
+    columns = max(map(len, everything))
+    widths = [max(len(r[i]) if i < len(r) else 0 for r in everything) for i in range(columns)]
+    padded = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        for row in everything
+    )
+    return "\n".join((indent + line).rstrip() for line in padded)
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """A curve in one line; gaps for values that are not finite."""
+    finite = [v for v in values if math.isfinite(v)]
+    if not finite:
+        return ""
+    step = max(1, math.ceil(len(values) / width))
+    low, high = min(finite), max(finite)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(
+        BARS[round((v - low) * scale)] if math.isfinite(v) else " " for v in values[::step]
+    )

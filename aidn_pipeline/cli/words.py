@@ -1,0 +1,119 @@
+"""The verbs and their help, as plain text: printing it imports nothing else."""
+
+from typing import NamedTuple
+
+
+class Word(NamedTuple):
+    """A verb.
+
+    Attributes:
+        module: that has its `main`.
+        line: for the list of verbs.
+        help: printed for `aidn-run VERB --help`.
+    """
+
+    module: str
+    line: str
+    help: str
+
+
+HELP_RUN = """\
+aidn-run recipe=NAME [key=value ...] [--plan] [--force STAGE] [--json]
+
+Runs a recipe: what is done already is reused, what was interrupted is resumed, the rest is run.
+
+  key=value        sets a key of the recipe: trainer.epochs=5, model=cnn, sampler=random
+  ~key             removes one: ~stages.tune
+  --plan           says what would be done, and why; runs nothing
+  --force STAGE    runs a stage although its result exists; may be given several times
+  --json           progress goes to stderr, one JSON object (schemas/run.schema.json) ends stdout
+
+Exit codes: 0 done; 1 an error of ours; 2 found before the first stage started; 3 a stage failed;
+4 a gate was not met, nothing was registered; 130, 143 interrupted: the same command continues.
+"""
+
+VERBS = {
+    "run": Word("run", "run a recipe (the word may be left out)", HELP_RUN),
+    "plan": Word(
+        "plan",
+        "say what a run would do, and why",
+        """\
+aidn-run plan recipe=NAME [key=value ...] [--force STAGE] [--json]
+
+Says for each stage `reuse | resume | run | wait`, the reason, and how long it took the last time.
+`wait` runs unless what it needs comes out unchanged. Nothing is run.
+""",
+    ),
+    "list": Word(
+        "listing",
+        "list recipes, stages, components, runs or models",
+        """\
+aidn-run list recipes              recipes of the project, then the shipped ones
+aidn-run list stages               stages with their ports
+aidn-run list components [GROUP]   what a `use:` or `group=` may name, with its fields
+aidn-run list runs                 runs of this project, the newest last
+aidn-run list models               registered versions
+""",
+    ),
+    "show": Word(
+        "show",
+        "show a run: stages, parameters, metrics, curves, artifacts",
+        """\
+aidn-run show [RUN]
+
+Shows a run by its id, or by the beginning of one; the newest if none is given.
+""",
+    ),
+    "predict": Word(
+        "predict",
+        "ask a registered model or a bundle",
+        """\
+aidn-run predict REF --input FILE [--output FILE]
+
+  REF              a model (`digits`, `digits@3`) or a bundle's folder
+  --input FILE     raw rows: .json (a list of objects or of lists), .jsonl, .csv, .parquet,
+                   or - for JSON on stdin
+  --output FILE    .json, .jsonl or .csv; without it the predictions go to stdout as JSON
+""",
+    ),
+    "check": Word(
+        "check",
+        "verify every byte of the store",
+        """\
+aidn-run check [--json]
+
+Verifies every object, record and reference, says what depends on a damaged one and how to remake
+it. Exit code 1 if anything is wrong. Changes nothing.
+""",
+    ),
+    "trust": Word(
+        "trust",
+        "let this workspace's own code run",
+        """\
+aidn-run trust
+
+Records that the packages named under `[tool.aidn]` of this workspace may be imported. Read them
+first. In CI set AIDN_TRUST=1 instead.
+""",
+    ),
+    "schema": Word(
+        "schema",
+        "print a JSON Schema: recipe or run",
+        """\
+aidn-run schema recipe|run
+
+Prints the JSON Schema of recipes (for editors) or of the object that `--json` prints.
+""",
+    ),
+    "overview": Word("overview", "", "aidn-run\n\nLists the recipes, the last run, the next command.\n"),
+}
+
+HELP = "\n".join(
+    [
+        HELP_RUN,
+        "Verbs (`aidn-run VERB --help` says more; `aidn` is the same program):",
+        *(f"  {name:<8} {word.line}" for name, word in VERBS.items() if word.line),
+        "",
+        "Alone, aidn-run lists the recipes, the last run and the next command.",
+    ]
+)

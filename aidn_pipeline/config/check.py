@@ -1,0 +1,318 @@
+"""The typed check: a resolved tree against the component index, every problem at once."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aidn_pipeline.config.nearest import nearest
+from aidn_pipeline.config.scalars import SURPRISING
+from aidn_pipeline.config.tree import Node
+from aidn_pipeline.core.index import ComponentSpec, FieldSpec, FieldType, Index
+from aidn_pipeline.errors import (
+    ConfigError,
+    FoundBeforeStart,
+    UnknownComponent,
+    UnknownKey,
+    WrongType,
+)
+
+WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "any": "anything",
+    "null": "null",
+}
+MISSING = "???"
+GONE: Any = object()
+
+
+@dataclass(slots=True)
+class Checker:
+    """Checks nodes and collects what is wrong.
+
+    Attributes:
+        index: the component index.
+        problems: in the order they were found; the same one is kept once.
+    """
+
+    index: Index
+    problems: list[FoundBeforeStart] = field(default_factory=list)
+
+    def report(self, problem: FoundBeforeStart) -> None:
+        """Keeps a problem, unless the same one is kept already."""
+        told = {(p.problem, p.where) for p in self.problems}
+        if (problem.problem, problem.where) not in told:
+            self.problems.append(problem)
+
+    def component(
+        self, group: str, node: Node, *, skip: Sequence[str] = (), default: Any = None
+    ) -> dict[str, Any] | None:
+        """The description written in a node, without defaults; None if it names no component.
+
+        Args:
+            group: of the component.
+            node: resolved.
+            skip: keys that are no fields.
+            default: description that the field above has by default; keys written without `use`
+                change it.
+        """
+        if not node.is_mapping:
+            self._no_component(group, node)
+            return None
+        use = self._use(group, node, default)
+        if use is None:
+            return None
+        spec = self.index.get(group, use)
+        if spec is None:
+            place = node.get("use") or node
+            self.report(
+                UnknownComponent(
+                    f"there is no {group} {use!r}",
+                    where=where(place),
+                    remedy=nearest(use, self.index.names(group), noun=f"known {group} components"),
+                )
+            )
+            return None
+        start = dict(default) if isinstance(default, Mapping) and node.get("use") is None else {}
+        written = {k: v for k, v in node.value.items() if k != "use" and k not in skip}
+        return start | {"use": use} | self.fields(spec.fields, written, node, spec)
+
+    def fields(
+        self,
+        known: Sequence[FieldSpec],
+        written: Mapping[str, Node],
+        above: Node,
+        spec: ComponentSpec | None = None,
+    ) -> dict[str, Any]:
+        """Values of written fields; unknown and missing ones are reported."""
+        by_name = {item.name: item for item in known}
+        found: dict[str, Any] = {}
+        for key, node in written.items():
+            item = by_name.get(key)
+            if item is None:
+                self.report(_unknown_key(key, node, list(by_name), spec))
+                continue
+            value = self.value(item.type, node, item)
+            if value is not GONE:
+                found[key] = value
+        for item in known:
+            if item.required and item.name not in written:
+                self.report(
+                    ConfigError(
+                        f"`{_join(above.path, item.name)}` must be given: {words(item.type)}",
+                        where=where(above),
+                        remedy=f"add `{item.name}:`" + (f" ({item.doc})" if item.doc else ""),
+                    )
+                )
+        return found
+
+    def value(self, kind: FieldType, node: Node, item: FieldSpec | None = None) -> Any:
+        """The value of a node as a field takes it; `GONE` after a problem was reported."""
+        if node.value == MISSING:
+            self.report(
+                ConfigError(
+                    f"`{node.path}` must be given: {words(kind)}",
+                    where=where(node),
+                    remedy=f"write `{node.path}=VALUE`, or set it in the recipe",
+                )
+            )
+            return GONE
+        if isinstance(kind, dict):
+            return self._composite(kind, node, item)
+        if kind == "any":
+            return self._any(node)
+        value = _plain(kind, node)
+        if value is GONE:
+            self.report(_wrong(kind, node, item))
+        elif kind in ("int", "float") and node.text and SURPRISING.match(node.text):
+            self.report(
+                WrongType(
+                    f"`{node.path}`: {node.text} is read as {node.value}",
+                    where=where(node),
+                    remedy=f"write {node.value}, or {node.text.lstrip('0') or '0'}, as you mean it",
+                )
+            )
+        return value
+
+    def _composite(self, kind: Mapping[str, Any], node: Node, item: FieldSpec | None) -> Any:
+        if "optional" in kind:
+            return None if node.value is None else self.value(kind["optional"], node, item)
+        if "component" in kind:
+            found = self.component(kind["component"], node, default=item.default if item else None)
+            return GONE if found is None else found
+        if "literal" in kind:
+            for choice in kind["literal"]:
+                if node.value == choice and isinstance(choice, bool) == isinstance(
+                    node.value, bool
+                ):
+                    return choice
+                if node.text is not None and node.text == choice:
+                    return choice
+            self.report(_wrong(kind, node, item))
+            return GONE
+        if "union" in kind:
+            return self._union(kind["union"], node, item)
+        return self._collection(kind, node, item)
+
+    def _collection(self, kind: Mapping[str, Any], node: Node, item: FieldSpec | None) -> Any:
+        if "list" in kind and isinstance(node.value, list):
+            return _whole([self.value(kind["list"], child) for child in node.value])
+        if "map" in kind and node.is_mapping:
+            # A name given null in a later file is removed.
+            kept = {k: child for k, child in node.value.items() if child.value is not None}
+            values = {k: self.value(kind["map"], child) for k, child in kept.items()}
+            return GONE if any(v is GONE for v in values.values()) else values
+        self.report(_wrong(kind, node, item))
+        return GONE
+
+    def _union(self, members: Sequence[FieldType], node: Node, item: FieldSpec | None) -> Any:
+        exact = Checker(self.index)
+        ordered = sorted(members, key=lambda m: m == "str" and not isinstance(node.value, str))
+        for member in ordered:
+            exact.problems.clear()
+            value = exact.value(member, node)
+            if value is not GONE and not exact.problems:
+                return value
+        self.report(_wrong({"union": list(members)}, node, item))
+        return GONE
+
+    def _any(self, node: Node) -> Any:
+        if isinstance(node.value, dict):
+            return {k: self._any(v) for k, v in node.value.items() if v.value is not None}
+        if isinstance(node.value, list):
+            return [self._any(v) for v in node.value]
+        if isinstance(node.value, float) and not math.isfinite(node.value):
+            self.report(_wrong("float", node, None))
+            return GONE
+        return node.value
+
+    def _use(self, group: str, node: Node, default: Any) -> str | None:
+        use = node.get("use")
+        if use is not None and isinstance(use.value, str):
+            return use.value
+        if use is not None and use.text:
+            return use.text
+        if isinstance(default, Mapping) and "use" in default:
+            return str(default["use"])
+        names = self.index.names(group)
+        if use is None and len(names) == 1:
+            return names[0]
+        self.report(
+            ConfigError(
+                f"`{node.path}` does not say which {group} it is",
+                where=where(use or node),
+                remedy=f"add `use:`; known: {', '.join(names) or 'none'}",
+            )
+        )
+        return None
+
+    def _no_component(self, group: str, node: Node) -> None:
+        names = self.index.names(group)
+        if isinstance(node.value, str):
+            name = node.value if node.value in names else "NAME"
+            mount = f"- /{group}@{node.path}: {name}"
+            remedy = f"write `{{use: {name}}}`, or `{mount}` in the defaults list"
+        else:
+            remedy = f"write `{{use: NAME}}`; known: {', '.join(names) or 'none'}"
+        self.report(
+            WrongType(
+                f"`{node.path}` takes a {group}, not {shown(node)}",
+                where=where(node),
+                remedy=remedy,
+            )
+        )
+
+
+def where(node: Node) -> str:
+    """The place of a node for messages: its line, then its config path."""
+    return (
+        f"{node.origin} ({node.path})"
+        if node.path and node.path not in node.origin
+        else node.origin
+    )
+
+
+def words(kind: FieldType) -> str:
+    """A type in words."""
+    if isinstance(kind, str):
+        return WORDS.get(kind, kind)
+    if "literal" in kind:
+        return "one of " + ", ".join(str(v) for v in kind["literal"])
+    if "optional" in kind:
+        return f"{words(kind['optional'])} or null"
+    if "list" in kind:
+        return f"a list, each item {words(kind['list'])}"
+    if "map" in kind:
+        return f"a mapping, each value {words(kind['map'])}"
+    if "component" in kind:
+        return f"a {kind['component']}"
+    return " or ".join(words(member) for member in kind["union"])
+
+
+def shown(node: Node) -> str:
+    """A value in a message, shortened."""
+    if isinstance(node.value, dict):
+        return "a mapping"
+    if isinstance(node.value, list):
+        return "a list"
+    if node.value is None:
+        return "null"
+    text = node.text if node.text is not None else repr(node.value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(kind: FieldType, node: Node) -> Any:
+    value = node.value
+    if kind == "str":
+        if isinstance(value, str):
+            return value
+        # `12345e7` may be the name of a commit: a text gets what was written.
+        return node.text if node.text and value is not None else GONE
+    if kind == "null":
+        return None if value is None else GONE
+    if isinstance(value, bool):
+        return value if kind == "bool" else GONE
+    if kind == "int":
+        return value if isinstance(value, int) else GONE
+    if kind == "float":
+        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else GONE
+    return GONE
+
+
+def _whole(values: list[Any]) -> Any:
+    return GONE if any(v is GONE for v in values) else values
+
+
+def _wrong(kind: FieldType, node: Node, item: FieldSpec | None) -> WrongType:
+    remedy = ""
+    if isinstance(kind, dict) and "literal" in kind and isinstance(node.value, str):
+        remedy = nearest(node.value, [str(v) for v in kind["literal"]], noun="choices")
+    elif isinstance(kind, dict) and "list" in kind:
+        remedy = f"write `{node.path}: [...]`; a list is replaced as a whole"
+    elif node.value is None:
+        remedy = "remove the key to get the default"
+    elif kind == "int" and isinstance(node.value, float) and node.value.is_integer():
+        remedy = f"write {int(node.value)}"
+    elif (
+        item is not None and item.default is not None and not isinstance(item.default, (dict, list))
+    ):
+        remedy = f"the default is {item.default}"
+    if item is not None and item.doc:
+        remedy = f"{remedy}; {item.doc}" if remedy else item.doc
+    return WrongType(
+        f"`{node.path}` takes {words(kind)}, not {shown(node)}", where=where(node), remedy=remedy
+    )
+
+
+def _unknown_key(key: str, node: Node, known: list[str], spec: ComponentSpec | None) -> UnknownKey:
+    of = f"{spec.group} {spec.name!r} has" if spec is not None else "there is"
+    return UnknownKey(
+        f"{of} no key `{key}`", where=where(node), remedy=nearest(key, known, noun="its keys")
+    )
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

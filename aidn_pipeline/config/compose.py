@@ -1,0 +1,107 @@
+"""From a recipe's name and overrides to one tree, without knowing yet what its stages are."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aidn_pipeline.config.defaults import Layer, resolve_defaults
+from aidn_pipeline.config.interpolate import Resolver
+from aidn_pipeline.config.library import Library
+from aidn_pipeline.config.merge import merge_layers
+from aidn_pipeline.config.overrides import ROOT_KEYS, Application, Override, parse_overrides
+from aidn_pipeline.config.references import roots
+from aidn_pipeline.config.tree import Node
+from aidn_pipeline.errors import FoundBeforeStart, UnknownKey
+
+
+@dataclass(slots=True)
+class Composed:
+    """A composed recipe.
+
+    Attributes:
+        tree: with interpolations as written.
+        resolver: resolves parts of the tree.
+        pinned: paths of values given on the command line, and the override that gave each.
+        notes: what a plan should say of the composition.
+        problems: what is wrong so far.
+    """
+
+    tree: Node
+    resolver: Resolver
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[FoundBeforeStart] = field(default_factory=list)
+
+
+def compose(
+    library: Library,
+    recipe: str,
+    arguments: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+) -> Composed:
+    """Composes a recipe.
+
+    Args:
+        library: where recipes, presets and components are found.
+        recipe: its name.
+        arguments: overrides as on the command line.
+        environ: environment for `oc.env`; the process's own by default.
+
+    Raises:
+        ConfigError: if nothing can be composed; what can be told beside other problems is
+            collected instead.
+    """
+    library.recipe_file(recipe)
+    overrides = parse_overrides(arguments, library)
+    choices = {o.key: o.value for o in overrides if o.kind == "choice"}
+    layers = resolve_defaults(library, recipe, choices)
+    base = {
+        "name": Node(recipe.rpartition("/")[2], "the recipe's file name"),
+        "seed": Node(0, "default"),
+    }
+    tree, problems = merge_layers(layers, Node(base, library.shown(library.recipe_file(recipe))))
+    known = {name for layer in layers for name in roots(layer.config.body)}
+    tree, pinned = _apply(tree, overrides, known, library, problems)
+    problems += _unreferenced(tree, known | roots(tree))
+    notes = [
+        f"{layer.config.file} hides the shipped {library.shown(ours)}"
+        for layer in layers
+        if (ours := library.shadowed(layer.config.path)) is not None
+    ]
+    resolver = Resolver(tree, os.environ if environ is None else environ)
+    return Composed(tree, resolver, pinned, notes, problems)
+
+
+def compose_layers(library: Library, recipe: str) -> list[Layer]:
+    """The configs a recipe consists of, lowest first."""
+    library.recipe_file(recipe)
+    return resolve_defaults(library, recipe, {})
+
+
+def _apply(
+    tree: Node,
+    overrides: Sequence[Override],
+    known: set[str],
+    library: Library,
+    problems: list[FoundBeforeStart],
+) -> tuple[Node, dict[str, str]]:
+    application = Application(tree, library, library.index, known, set(), problems)
+    pinned: dict[str, str] = {}
+    for override in overrides:
+        if override.kind != "choice":
+            before = set(application.pinned)
+            application.apply(override)
+            pinned |= dict.fromkeys(application.pinned - before, override.written)
+    return application.tree, pinned
+
+
+def _unreferenced(tree: Node, known: set[str]) -> list[FoundBeforeStart]:
+    return [
+        UnknownKey(
+            f"nothing in this recipe refers to `{key}`",
+            where=f"{node.origin} ({key})",
+            remedy=f"refer to it as `${{{key}}}` where it is meant, or remove it",
+        )
+        for key, node in tree.value.items()
+        if key not in ROOT_KEYS and key not in known
+    ]

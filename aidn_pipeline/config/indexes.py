@@ -1,0 +1,155 @@
+"""The component index of a project: ours, as generated, and the project's own, once trusted."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aidn_pipeline.config.builtin import PACKAGE, data_folder
+from aidn_pipeline.config.code import Codebase, distributions
+from aidn_pipeline.config.discover import Found, components_in
+from aidn_pipeline.config.project import Project
+from aidn_pipeline.config.trust import needs_trust, require_trust
+from aidn_pipeline.core.fingerprint import JSON, Fingerprint, digest_bytes
+from aidn_pipeline.core.index import ComponentSpec, Index
+from aidn_pipeline.errors import ConfigError
+
+FORMAT = 1
+TIMEOUT_S = 300.0
+
+
+def builtin_index() -> Index:
+    """The shipped components.
+
+    Raises:
+        ConfigError: if the generated file is missing or of another release.
+    """
+    path = data_folder("schemas") / "components.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise ConfigError(
+            f"the component index cannot be read: {problem}",
+            where=str(path),
+            remedy="install the package again, or run `python -m aidn_pipeline.config.generate`",
+        ) from problem
+    return Index(ComponentSpec.from_json(item) for item in value["components"])
+
+
+def load_index(project: Project) -> Index:
+    """All components that a recipe of the project may name.
+
+    Raises:
+        NotTrusted: if the project names code of its own and nobody trusted it.
+        ConfigError: if that code cannot be read or imported.
+    """
+    builtin = builtin_index()
+    if not needs_trust(project):
+        return builtin
+    require_trust(project)
+    return builtin.merged(own_components(project))
+
+
+def own_components(project: Project) -> list[ComponentSpec]:
+    """The components of a trusted project, from the cache while no file of it changed.
+
+    Raises:
+        ConfigError: if its code cannot be read or imported.
+    """
+    codebase = Codebase(project.root, project.import_paths)
+    files = {m: f for package in project.packages for m, f in codebase.modules_of(package)}
+    cached = project.store_root / "cache" / f"components-{_key(project, codebase, files)}.json"
+    specs = _read(cached)
+    if specs is None:
+        found = {m: list(components_in(codebase.tree(f)[1], f)) for m, f in files.items()}
+        specs = _introspect(project, found)
+        _write(cached, specs)
+    return [_with_code(spec, codebase) for spec in specs]
+
+
+def _key(project: Project, codebase: Codebase, files: dict[str, Path]) -> str:
+    reached = sorted({path for module in files for path in codebase.closure(module)[0]})
+    contents = {path: digest_bytes((project.root / path).read_bytes()) for path in reached}
+    ours = digest_bytes((data_folder("schemas") / "components.json").read_bytes())
+    facts: JSON = [FORMAT, sys.version, str(project.root), project.settings, contents, ours]
+    return Fingerprint.of("own-components", facts).hex[:32]
+
+
+def _introspect(project: Project, found: dict[str, list[Found]]) -> list[ComponentSpec]:
+    request = {
+        "root": str(project.root),
+        "paths": [str(path) for path in project.import_paths],
+        "components": [
+            [module, item.attribute] for module, items in found.items() for item in items
+        ],
+        "external": dict(project.components),
+    }
+    place = str(project.root / "pyproject.toml")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "aidn_pipeline.config.introspect_modules"],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            cwd=PACKAGE.parent,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise ConfigError(
+            f"importing the project's packages took more than {TIMEOUT_S:.0f} s",
+            where=place,
+            remedy="a component's module only defines things when it is imported",
+        ) from problem
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ConfigError(
+            f"the project's packages cannot be imported: {last}",
+            where=place,
+            remedy="import them in a Python session to see the whole message",
+        )
+    value: dict[str, Any] = json.loads(done.stdout)
+    if "error" in value:
+        error = value["error"]
+        raise ConfigError(error["problem"], where=error["where"], remedy=error["remedy"])
+    return [ComponentSpec.from_json(item) for item in value["specs"]]
+
+
+def _with_code(spec: ComponentSpec, codebase: Codebase) -> ComponentSpec:
+    if codebase.file_of(spec.module) is None:
+        return replace(spec, packages=_merged(spec, {spec.module.partition(".")[0]}))
+    code, foreign = codebase.closure(spec.module)
+    return replace(spec, code=code, packages=_merged(spec, foreign))
+
+
+def _merged(spec: ComponentSpec, modules: set[str]) -> tuple[str, ...]:
+    return tuple(sorted({*spec.packages, *distributions(modules)}))
+
+
+def _read(path: Path) -> list[ComponentSpec] | None:
+    try:
+        return [
+            ComponentSpec.from_json(item) for item in json.loads(path.read_text(encoding="utf-8"))
+        ]
+    except (OSError, ValueError, TypeError, AttributeError):
+        # A cache that cannot be read is made anew.
+        return None
+
+
+def _write(path: Path, specs: list[ComponentSpec]) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps([spec.to_json() for spec in specs]), encoding="utf-8")
+        temporary.replace(path)
+        for old in path.parent.glob("components-*.json"):
+            if old != path:
+                old.unlink(missing_ok=True)
+    except OSError:
+        # Only time is lost: opening the store tells of a folder that cannot be written.
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,238 @@
+"""Interpolations: `${path}`, `oc.env`, `oc.select`, `oc.decode`; `secret` stays a reference.
+
+Work is counted: texts and mappings that double at every step end in an error, not in memory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from aidn_pipeline.config.references import PATH, keys_of, split, target
+from aidn_pipeline.config.text import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_value, refuse_forbidden
+from aidn_pipeline.config.tree import Node
+from aidn_pipeline.errors import BudgetExceeded, ConfigError, ForbiddenKey, UnknownKey
+
+RESOLVERS = ("oc.env", "oc.select", "oc.decode", "secret")
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Resolves parts of one tree.
+
+    Attributes:
+        root: the composed tree.
+        environ: where `oc.env` looks.
+        used: environment variables that were read, with their values.
+    """
+
+    root: Node
+    environ: Mapping[str, str]
+    used: dict[str, str] = field(default_factory=dict)
+    _open: list[str] = field(default_factory=list)
+    _nodes: int = 0
+    _characters: int = 0
+
+    def resolve(self, node: Node, path: str) -> Node:
+        """The node with every interpolation replaced; each value knows the path it is written at.
+
+        Raises:
+            ConfigError: for an unknown path or variable, a circle, or a resolver that is not ours.
+            BudgetExceeded: if the result would be too large.
+        """
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise BudgetExceeded(
+                f"the interpolations expand to more than {MAX_NODES:,} values",
+                where=node.origin,
+                remedy="simplify them",
+            )
+        if isinstance(node.value, dict):
+            inner = {
+                k: self.resolve(v, f"{path}.{k}" if path else k) for k, v in node.value.items()
+            }
+            return replace(node, value=inner, path=path)
+        if isinstance(node.value, list):
+            return replace(
+                node,
+                value=[self.resolve(v, f"{path}.{i}") for i, v in enumerate(node.value)],
+                path=path,
+            )
+        if isinstance(node.value, str) and "${" in node.value:
+            return self._string(node, path)
+        return replace(node, path=path)
+
+    def at(self, path: str) -> Node | None:
+        """The resolved node at a path of the root, or None."""
+        found = self._locate(keys_of(path))
+        return self._enter(*found) if found is not None else None
+
+    def canonical(self, keys: list[str]) -> str | None:
+        """The path at which a value is written, with interpolations on the way followed."""
+        found = self._locate(keys)
+        return found[1] if found is not None else None
+
+    def _locate(self, keys: list[str], depth: int = 0) -> tuple[Node, str] | None:
+        if depth > MAX_DEPTH:
+            raise ConfigError(
+                f"`{'.'.join(keys)}` refers to itself",
+                where=self.root.origin,
+                remedy="break the circle",
+            )
+        node, path, rest = self.root, [""][:0], list(keys)
+        while rest:
+            through = target(node)
+            if through is not None:
+                return self._locate([*through, *rest], depth + 1)
+            step = _step(node, rest)
+            if step is None:
+                return None
+            node, taken = step
+            path.append(".".join(rest[:taken]))
+            rest = rest[taken:]
+        return node, ".".join(path)
+
+    def _enter(self, node: Node, path: str) -> Node:
+        if path in self._open or len(self._open) >= MAX_DEPTH:
+            circle = " -> ".join([*self._open[-4:], path])
+            raise ConfigError(
+                f"interpolations go in a circle: {circle}",
+                where=node.origin,
+                remedy="break the circle",
+            )
+        self._open.append(path)
+        try:
+            return self.resolve(node, path)
+        finally:
+            self._open.pop()
+
+    def _string(self, node: Node, path: str) -> Node:
+        parts = list(split(node.value, node.origin))
+        if len(parts) == 1 and parts[0][0]:
+            return self._expression(parts[0][1], node, path)
+        texts = []
+        for is_expression, text in parts:
+            piece = self._piece(text, node, path) if is_expression else text
+            self._characters += len(piece)
+            if self._characters > MAX_BYTES:
+                raise BudgetExceeded(
+                    f"the interpolations expand to more than {MAX_BYTES:,} characters",
+                    where=node.origin,
+                    remedy="simplify them",
+                )
+            texts.append(piece)
+        return Node("".join(texts), node.origin, path=path)
+
+    def _piece(self, inner: str, node: Node, path: str) -> str:
+        value = self._expression(inner, node, path).value
+        if isinstance(value, (dict, list)):
+            raise ConfigError(
+                f"`${{{inner}}}` is no single value, so it cannot stand inside a text",
+                where=node.origin,
+                remedy="refer to a value below it",
+            )
+        return str(value)
+
+    def _expression(self, inner: str, node: Node, path: str) -> Node:
+        if "${" in inner and not inner.startswith("oc.select:"):
+            inner = str(self._string(Node(inner, node.origin), path).value)
+        if PATH.match(inner):
+            found = self.at(inner)
+            if found is None:
+                raise self._unknown(inner, node)
+            return found
+        name, colon, arguments = inner.partition(":")
+        name = name.strip()
+        if not colon or name not in RESOLVERS:
+            raise _refused(inner, node)
+        if name == "secret":
+            return Node(f"${{secret:{arguments.strip()}}}", node.origin, path=path)
+        if name == "oc.env":
+            return self._env(arguments, node, path)
+        if name == "oc.select":
+            return self._select(arguments, node, path)
+        decoded = read_value(arguments.strip(), node.origin)
+        _refuse_all(decoded)
+        return replace(decoded, path=path)
+
+    def _env(self, arguments: str, node: Node, path: str) -> Node:
+        name, comma, default = (part.strip() for part in arguments.partition(","))
+        value = self.environ.get(name)
+        if value is None:
+            if not comma:
+                raise ConfigError(
+                    f"environment variable {name} is not set",
+                    where=node.origin,
+                    remedy=f"set it, or give a default: `${{oc.env:{name},DEFAULT}}`",
+                )
+            found = read_value(default, node.origin)
+            return Node(
+                None if found.value is None else found.text or str(found.value),
+                node.origin,
+                path=path,
+            )
+        self.used[name] = value
+        return Node(value, node.origin, path=path)
+
+    def _select(self, arguments: str, node: Node, path: str) -> Node:
+        wanted, _, default = (part.strip() for part in arguments.partition(","))
+        found = self.at(wanted) if PATH.match(wanted) else None
+        if found is not None:
+            return found
+        fallback = read_value(default, node.origin) if default else Node(None, node.origin)
+        return self.resolve(fallback, path)
+
+    def _unknown(self, wanted: str, node: Node) -> UnknownKey:
+        known = list(self.root.value)
+        first, _, rest = wanted.partition(".")
+        if first not in known:
+            near = get_close_matches(first, known, 1)
+            right = f"{near[0]}.{rest}".rstrip(".") if near else ""
+        else:
+            above = self.at(".".join(keys_of(wanted)[:-1]))
+            names = list(above.value) if above is not None and above.is_mapping else []
+            near = get_close_matches(keys_of(wanted)[-1], names, 1)
+            right = ".".join([*keys_of(wanted)[:-1], near[0]]) if near else ""
+        return UnknownKey(
+            f"`${{{wanted}}}` refers to nothing",
+            where=node.origin,
+            remedy=f"did you mean `${{{right}}}`?" if right else f"root keys: {', '.join(known)}",
+        )
+
+
+def _step(node: Node, rest: list[str]) -> tuple[Node, int] | None:
+    # A key may itself contain dots: the longest that fits is meant.
+    if isinstance(node.value, list):
+        at = int(rest[0]) if rest[0].isdigit() else len(node.value)
+        return (node.value[at], 1) if at < len(node.value) else None
+    for length in range(len(rest), 0, -1):
+        child = node.get(".".join(rest[:length]))
+        if child is not None:
+            return child, length
+    return None
+
+
+def _refused(inner: str, node: Node) -> ConfigError:
+    name = inner.partition(":")[0]
+    if inner.startswith("."):
+        return ConfigError(
+            f"`${{{inner}}}` is a relative path",
+            where=node.origin,
+            remedy="write the path from the root",
+        )
+    remedies: dict[str, str] = {
+        "now": "a recipe gives the same result tomorrow; times stand in the run's record",
+        "hydra": "what you look for is a key of the recipe",
+        "env": "write `${oc.env:NAME}`",
+    }
+    known = ", ".join(RESOLVERS)
+    return ForbiddenKey(
+        f"`${{{inner[:80]}}}` is not known here",
+        where=node.origin,
+        remedy=remedies.get(name, f"write a path, or one of the resolvers {known}"),
+    )
+
+
+def _refuse_all(node: Node) -> None:
+    for key, child in node.children():
+        refuse_forbidden(key, str(child.value)[:80], "", node.origin)
+        _refuse_all(child)

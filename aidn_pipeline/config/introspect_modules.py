@@ -1,0 +1,50 @@
+"""Imports a trusted project's modules in a process of its own and prints their index entries.
+
+    python -m aidn_pipeline.config.introspect_modules < request.json
+
+The request is `{"root": folder, "paths": [folder], "components": [[module, attribute], ...],
+"external": {key: "module:attribute"}}`; the answer `{"specs": [...]}` or `{"error": {...}}`.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aidn_pipeline.core.index import ComponentSpec
+from aidn_pipeline.core.introspect import spec_of, spec_of_external
+from aidn_pipeline.errors import AidnError, ConfigError
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a request; what the modules print goes to stderr."""
+    os.chdir(request["root"])
+    sys.path[:0] = request["paths"]
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return {"specs": [spec.to_json() for spec in _specs(request)]}
+    except AidnError as problem:
+        return {"error": problem.to_json()}
+
+
+def _specs(request: Mapping[str, Any]) -> Iterator[ComponentSpec]:
+    for module, attribute in request["components"]:
+        try:
+            target = getattr(importlib.import_module(module), attribute)
+        except Exception as problem:
+            # The project's own code may raise anything; it is told with the module's name.
+            raise ConfigError(
+                f"module {module} cannot be imported: {type(problem).__name__}: {problem}",
+                where=module,
+                remedy=f"try `python -c 'import {module}'`",
+            ) from problem
+        yield spec_of(target, module=module)
+    for key, path in request["external"].items():
+        yield spec_of_external(key, path)
+
+
+if __name__ == "__main__":
+    json.dump(answer(json.load(sys.stdin)), sys.stdout)

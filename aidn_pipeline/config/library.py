@@ -1,0 +1,210 @@
+"""The search order: user recipes, user conf, our recipes, our conf, then every component.
+
+A config path is `digits`, `nlp/tiny` (recipes) or `model/mlp` (an option of a group). A component
+is an option of its group by itself; a file in `conf/` is a preset.
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aidn_pipeline.config.builtin import data_folder
+from aidn_pipeline.config.nearest import nearest
+from aidn_pipeline.config.project import Project
+from aidn_pipeline.config.text import MAX_BYTES, read_mapping
+from aidn_pipeline.config.tree import Node
+from aidn_pipeline.core.index import Index
+from aidn_pipeline.errors import BudgetExceeded, ConfigError, UnknownRecipe
+
+BUILTIN = "builtin/"
+PATH = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")
+HEADER = re.compile(r"^#\s*@package\s+(\S+)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One config of the library.
+
+    Attributes:
+        path: its config path.
+        package: where its keys go, from the `@package` header; None is the group's own place.
+        defaults: the defaults list as written, if there is one.
+        body: everything else.
+        file: how to name it in messages.
+        is_component: whether no file stands behind it.
+    """
+
+    path: str
+    package: str | None
+    defaults: Node | None
+    body: Node
+    file: str
+    is_component: bool = False
+
+
+@dataclass(slots=True)
+class Library:
+    """Recipes, presets and components by config path; user files first."""
+
+    project: Project
+    index: Index
+    _loaded: dict[str, Config | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for folder in self.recipes_dirs:
+            for child in folder.iterdir():
+                if child.is_dir() and (self.is_group(child.name) or child.name == "builtin"):
+                    raise ConfigError(
+                        f"the folder of recipes {child.name!r} would hide the group of that name",
+                        where=self.shown(child),
+                        remedy="rename the folder",
+                    )
+
+    @property
+    def recipes_dirs(self) -> tuple[Path, ...]:
+        """Folders of recipes, user first, each once."""
+        return tuple(dict.fromkeys((*self.project.recipes_dirs, data_folder("recipes").resolve())))
+
+    @property
+    def conf_dirs(self) -> tuple[Path, ...]:
+        """Folders of groups, user first, each once."""
+        return tuple(dict.fromkeys((*self.project.conf_dirs, data_folder("conf").resolve())))
+
+    def is_group(self, name: str) -> bool:
+        """Whether a name is a config group."""
+        if not PATH.match(name):
+            return False
+        return name in self.index.groups() or any((d / name).is_dir() for d in self.conf_dirs)
+
+    def groups(self) -> list[str]:
+        """Names of all groups, sorted."""
+        found = set(self.index.groups())
+        for folder in self.conf_dirs:
+            if folder.is_dir():
+                found |= {child.name for child in folder.iterdir() if child.is_dir()}
+        return sorted(found)
+
+    def options(self, group: str) -> list[str]:
+        """Options of a group, sorted: presets and components."""
+        found = set(self.index.names(group))
+        for folder in self.conf_dirs:
+            found |= {file.stem for file in (folder / group).glob("*.yaml")}
+        return sorted(found)
+
+    def recipes(self) -> dict[str, Path]:
+        """Recipe names and files; a user's file hides a shipped one."""
+        found: dict[str, Path] = {}
+        for folder in self.recipes_dirs:
+            for file in sorted(folder.rglob("*.yaml")):
+                found.setdefault(file.relative_to(folder).with_suffix("").as_posix(), file)
+        return found
+
+    def recipe_file(self, name: str) -> Path:
+        """The file of a recipe.
+
+        Raises:
+            UnknownRecipe: with the nearest name.
+        """
+        file = self._recipe_file(name)
+        if file is None:
+            known = sorted(self.recipes())
+            raise UnknownRecipe(
+                f"there is no recipe {name!r}",
+                where=f"recipe={name}",
+                remedy=nearest(name, known, noun="recipes"),
+            )
+        return file
+
+    def shadowed(self, path: str) -> Path | None:
+        """The shipped file that a user's file of the same config path hides."""
+        mine = self._file(path)
+        for folder in (data_folder("recipes").resolve(), data_folder("conf").resolve()):
+            ours = folder / f"{path}.yaml"
+            if mine is not None and ours.is_file() and ours != mine:
+                return ours
+        return None
+
+    def load(self, path: str) -> Config | None:
+        """The config of a path, or None.
+
+        Raises:
+            ConfigError: as `aidn_pipeline.config.text.read_mapping`.
+        """
+        if path not in self._loaded:
+            self._loaded[path] = self._load(path)
+        return self._loaded[path]
+
+    def shown(self, file: Path) -> str:
+        """A file's name in messages: relative inside the project, else absolute."""
+        return str(
+            file.relative_to(self.project.root) if file.is_relative_to(self.project.root) else file
+        )
+
+    def _load(self, path: str) -> Config | None:
+        if not PATH.match(path):
+            return None
+        file = self._file(path)
+        if file is None:
+            group, _, name = path.rpartition("/")
+            spec = self.index.get(group, name)
+            if spec is None:
+                return None
+            body = Node({"use": Node(spec.name, f"component {spec.key}")}, f"component {spec.key}")
+            return Config(path, None, None, body, f"component {spec.key}", is_component=True)
+        text = _text(file, self.shown(file))
+        node = read_mapping(text, self.shown(file))
+        body = replace(node, value={k: v for k, v in node.value.items() if k != "defaults"})
+        package = _package(text)
+        if package is None and self._recipe_file(path) == file:
+            package = "_global_"
+        return Config(path, package, node.get("defaults"), body, self.shown(file))
+
+    def _recipe_file(self, path: str) -> Path | None:
+        if not PATH.match(path):
+            return None
+        if path.startswith(BUILTIN):
+            return _first((data_folder("recipes").resolve(),), path.removeprefix(BUILTIN))
+        return _first(self.recipes_dirs, path)
+
+    def _file(self, path: str) -> Path | None:
+        if path.startswith(BUILTIN):
+            ours = (data_folder("recipes").resolve(), data_folder("conf").resolve())
+            return _first(ours, path.removeprefix(BUILTIN))
+        user = (*self.project.recipes_dirs, *self.project.conf_dirs)
+        return _first((*user, *self.recipes_dirs, *self.conf_dirs), path)
+
+
+def _first(folders: tuple[Path, ...], path: str) -> Path | None:
+    files = (folder / f"{path}.yaml" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _text(file: Path, shown: str) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise BudgetExceeded(
+                f"a config file of more than {MAX_BYTES:,} bytes",
+                where=shown,
+                remedy="keep data out of configs: give the path of a file",
+            )
+        return data.decode("utf-8")
+    except OSError as problem:
+        raise ConfigError(
+            f"the file cannot be read: {problem.strerror}", where=shown, remedy="make it readable"
+        ) from problem
+    except UnicodeDecodeError as problem:
+        raise ConfigError(
+            "the file is not UTF-8", where=shown, remedy="save it as UTF-8"
+        ) from problem
+
+
+def _package(text: str) -> str | None:
+    for line in text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            break
+        header = HEADER.match(line)
+        if header:
+            return header[1]
+    return None

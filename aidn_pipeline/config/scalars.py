@@ -1,0 +1,67 @@
+"""What an unquoted word means: YAML 1.1 with the floats of OmegaConf (`1e-3` is a number)."""
+
+import re
+
+from aidn_pipeline.config.tree import Scalar
+
+NULL = frozenset({"", "~", "null", "Null", "NULL"})
+TRUE = frozenset({"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})
+FALSE = frozenset({"no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})
+INT = re.compile(
+    r"""^(?: [-+]?0b[01_]+ | [-+]?0[0-7_]+ | [-+]?(?:0|[1-9][0-9_]*) | [-+]?0x[0-9a-fA-F_]+
+    | [-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+ )$""",
+    re.VERBOSE,
+)
+FLOAT = re.compile(
+    r"""^(?: [-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?
+    | [-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+    | [-+]?[0-9]+(?:_[0-9]+)*[eE][-+]?[0-9]+
+    | \.[0-9][0-9_]*(?:[eE][-+][0-9]+)?
+    | [-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*
+    | [-+]?\.(?:inf|Inf|INF) | \.(?:nan|NaN|NAN) )$""",
+    re.X,
+)
+MAX_DIGITS = 400
+"""Longer than any number that is meant as one."""
+SURPRISING = re.compile(r"^[-+]?(?:0[0-9_]+|[0-9_]+(?::[0-9]+)+(?:\.[0-9_]*)?)$")
+"""Octal and base-60 numbers, which few people mean when they write `010` or `1:30`."""
+
+
+def scalar(text: str) -> Scalar:
+    """The value of an unquoted word."""
+    if text in NULL:
+        return None
+    if text in TRUE or text in FALSE:
+        return text in TRUE
+    if len(text) > MAX_DIGITS:
+        return text
+    if INT.match(text):
+        return _int(text.replace("_", ""))
+    if FLOAT.match(text):
+        return _float(text.replace("_", "").lower())
+    return text
+
+
+def _int(text: str) -> int:
+    sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text.lstrip("+"))
+    if ":" in digits:
+        return sign * int(_base60(digits))
+    if digits.startswith(("0b", "0x")):
+        return sign * int(digits, 0)
+    if digits.startswith("0") and digits != "0":
+        return sign * int(digits, 8)
+    return sign * int(digits)
+
+
+def _float(text: str) -> float:
+    sign, digits = (-1.0, text[1:]) if text[0] == "-" else (1.0, text.lstrip("+"))
+    if digits in (".inf", ".nan"):
+        return sign * float(digits[1:])
+    return sign * (_base60(digits) if ":" in digits else float(digits))
+
+
+def _base60(digits: str) -> float:
+    total = 0.0
+    for part in digits.split(":"):
+        total = total * 60 + float(part)
+    return total

@@ -1,0 +1,215 @@
+"""The data set on disk and in memory.
+
+A folder `{dataset.json, table.parquet[, split.bin]}`. `split.bin` holds one byte for each row, the
+position of its split in `dataset.json`. A split of a data set names the same `table.parquet` again,
+so a view copies nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aidn_pipeline.core.component import component
+from aidn_pipeline.core.fingerprint import JSON, canonical_json
+from aidn_pipeline.core.signature import Signature
+from aidn_pipeline.core.stage import Content, Description, FileRef
+from aidn_pipeline.data.labels import targets
+from aidn_pipeline.data.source import SourceTable, class_counts
+from aidn_pipeline.data.splits import assign
+from aidn_pipeline.data.statistics import statistics
+from aidn_pipeline.data.table import identity, parquet_bytes, read_parquet, schema_json
+from aidn_pipeline.errors import CorruptObject, DataError, NewerFormat
+
+FORMAT = 1
+ALL = "all"
+"""The one split of a data set that has not been split."""
+
+
+def snapshot_files(source: SourceTable) -> dict[str, bytes]:
+    """The files of a new data set.
+
+    Raises:
+        DataError: if the table is empty or its labels do not fit the task.
+    """
+    signature = source.signature()
+    description: dict[str, JSON] = {
+        "format": FORMAT,
+        "name": source.name,
+        "identity": identity(source.table),
+        "rows": source.table.num_rows,
+        "splits": [[ALL, source.table.num_rows]],
+        "schema": schema_json(source.table),
+        "signature": signature.to_json(),
+        "preprocess": list(source.preprocess),
+        "provenance": dict(source.provenance),
+        "statistics": statistics(source.table),
+    }
+    return {
+        "dataset.json": canonical_json(description),
+        "table.parquet": parquet_bytes(source.table),
+    }
+
+
+def split_files(
+    view: "DatasetView",
+    table: FileRef,
+    fractions: Mapping[str, float],
+    *,
+    seed: int,
+    key: str | None,
+) -> dict[str, Content]:
+    """The files of a split view; the table is named again, not copied.
+
+    Raises:
+        DataError: if a split with a share comes out empty.
+    """
+    shares = {name: share for name, share in fractions.items() if share > 0}
+    codes = assign(view.table(), shares, seed=seed, key=key)
+    counts = {name: int((codes == i).sum()) for i, name in enumerate(shares)}
+    empty = [name for name, count in counts.items() if count == 0]
+    if empty:
+        raise DataError(
+            f"split {empty[0]!r} got none of the {len(codes)} rows of {view.name!r}",
+            where=f"split.{empty[0]}",
+            remedy="give it a larger share, or bring more rows",
+        )
+    signature = view.signature
+    training = view.table().filter(pa.array(codes == 0))
+    counted = class_counts(training, signature.label, signature.task, signature.classes)
+    description = {
+        **view.description,
+        # A list: the order says which byte of `split.bin` stands for which split.
+        "splits": [[name, count] for name, count in counts.items()],
+        "signature": replace(signature, counts=counted).to_json(),
+    }
+    return {
+        "dataset.json": canonical_json(description),
+        "table.parquet": table,
+        "split.bin": codes.tobytes(),
+    }
+
+
+class DatasetView:
+    """A data set opened for reading; the table is read when it is first asked for."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+        self._table: pa.Table | None = None
+        self._codes: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+        self.description: Mapping[str, Any] = json.loads(files["dataset.json"].read_bytes())
+        found = self.description.get("format", 0)
+        if found > FORMAT:
+            raise NewerFormat(
+                f"the data set has format {found}, this release reads up to {FORMAT}",
+                where=str(files["dataset.json"]),
+                remedy="upgrade aidn-pipeline",
+            )
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return str(self.description["name"])
+
+    @property
+    def signature(self) -> Signature:
+        """Features, shape, task and classes."""
+        return Signature.from_json(self.description["signature"])
+
+    @property
+    def preprocess(self) -> list[Description]:
+        """Descriptions of the transforms that raw features pass on their way to the model."""
+        return list(self.description["preprocess"])
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """Rows of each split by name."""
+        return {name: count for name, count in self.description["splits"]}
+
+    def table(self, split: str | None = None) -> pa.Table:
+        """The rows of one split, or all of them.
+
+        Raises:
+            DataError: if there is no such split.
+            CorruptObject: if the table is damaged.
+        """
+        if self._table is None:
+            self._table = read_parquet(self._files["table.parquet"])
+        if split is None or (split == ALL and ALL in self.splits):
+            return self._table
+        names = list(self.splits)
+        if split not in names:
+            raise DataError(
+                f"the data set {self.name!r} has no split {split!r}",
+                where=f"its splits: {', '.join(names)}",
+                remedy="wire the port to the dataset of a split stage",
+            )
+        return self._table.filter(pa.array(self._split_codes() == names.index(split)))
+
+    def arrays(
+        self, split: str
+    ) -> tuple["np.ndarray[Any, np.dtype[np.float32]]", "np.ndarray[Any, Any]"]:
+        """Raw features and targets of one split.
+
+        Returns:
+            float32 features of shape (rows, *signature.shape), and targets: int64 classes (rows,),
+            float32 0 or 1 (rows,) for a binary task, float32 (rows, 1) for regression.
+
+        Raises:
+            DataError: if there is no such split, or a feature is no number, missing or infinite.
+        """
+        signature = self.signature
+        table = self.table(split)
+        rows = np.empty((table.num_rows, len(signature.features)), dtype=np.float32)
+        for i, name in enumerate(signature.features):
+            rows[:, i] = _numbers(table, name, self.name)
+        y = targets(table[signature.label], signature.task, signature.classes)
+        return rows.reshape(-1, *signature.shape), y
+
+    def _split_codes(self) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+        if self._codes is None:
+            self._codes = np.frombuffer(self._files["split.bin"].read_bytes(), dtype=np.uint8)
+            if len(self._codes) != self.description["rows"]:
+                raise CorruptObject(
+                    f"split.bin has {len(self._codes)} rows, the table {self.description['rows']}",
+                    where=str(self._files["split.bin"]),
+                    remedy="run the split stage again with `--force split`",
+                )
+        return self._codes
+
+
+def _numbers(table: pa.Table, name: str, dataset: str) -> "np.ndarray[Any, Any]":
+    column = table[name]
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        raise DataError(
+            f"feature {name!r} holds {kind}, not numbers",
+            where=f"data set {dataset}, column {name}",
+            remedy="encode it as numbers, or add it to `source.ignore`",
+        )
+    if column.null_count or (
+        pa.types.is_floating(kind) and not pc.all(pc.is_finite(column)).as_py() and len(column)
+    ):
+        values = column.to_numpy().astype(np.float64)
+        raise DataError(
+            f"{int((~np.isfinite(values)).sum())} of {len(values)} values of feature {name!r} are "
+            "missing, NaN or infinite",
+            where=f"data set {dataset}, column {name}",
+            remedy="fill them in before the snapshot, or add the column to `source.ignore`",
+        )
+    return column.to_numpy()
+
+
+@component("loader", "dataset")
+@dataclass(frozen=True, kw_only=True)
+class DatasetLoader:
+    """Opens a data set's files as a `DatasetView`; what `ctx.load` calls."""
+
+    def __call__(self, files: Mapping[str, Path]) -> DatasetView:
+        """Opens the files of one data set, by name."""
+        return DatasetView(files)

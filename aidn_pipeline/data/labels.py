@@ -1,0 +1,100 @@
+"""Labels: from a column to class names and targets."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aidn_pipeline.core.signature import Task
+from aidn_pipeline.errors import DataError
+
+FEW = 2
+"""The fewest classes that can be told apart."""
+
+
+def check_labels(table: pa.Table, label: str, where: str) -> None:
+    """Refuses labels that are missing: an example without one teaches nothing.
+
+    Raises:
+        DataError: if one is null or NaN; says how many and the first row.
+    """
+    column = table[label]
+    missing = column.is_null(nan_is_null=pa.types.is_floating(column.type))
+    count = pc.sum(missing).as_py() or 0
+    if count:
+        row = missing.to_pylist().index(True)
+        raise DataError(
+            f"{count} of {table.num_rows} labels in column {label!r} are missing (null or NaN), "
+            f"the first in row {row + 1}",
+            where=where,
+            remedy="fill in or remove those rows",
+        )
+
+
+def class_name(value: Any) -> str:
+    """The name of a class as text; 3.0 and 3 are the same class.
+
+    Raises:
+        DataError: if the value is a fraction.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if not math.isfinite(value) or value != int(value):
+            raise DataError(f"{value} is no class", remedy="set `task: regression` for numbers")
+        return str(int(value))
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def class_names(table: pa.Table, label: str, task: Task, where: str) -> tuple[str, ...]:
+    """The classes of a label column: numbers in their order, text sorted; empty for regression.
+
+    Raises:
+        DataError: if there are too few or too many for the task.
+    """
+    if task == "regression":
+        if not (pa.types.is_floating(table[label].type) or pa.types.is_integer(table[label].type)):
+            raise DataError(
+                f"column {label!r} holds {table[label].type}, regression wants numbers",
+                where=where,
+                remedy="name another label column, or set `task: multiclass`",
+            )
+        return ()
+    values = table[label].unique().to_pylist()
+    try:
+        names = list(dict.fromkeys(class_name(v) for v in sorted(values)))
+    except DataError as error:
+        raise DataError(
+            f"label column {label!r}: {error.problem}", where=where, remedy=error.remedy
+        ) from error
+    if len(names) < FEW or (task == "binary" and len(names) != FEW):
+        wanted = "exactly two classes" if task == "binary" else "at least two classes"
+        raise DataError(
+            f"label column {label!r} holds {len(names)} distinct values, a {task} task wants {wanted}",
+            where=where,
+            remedy="check the label column and `task`",
+        )
+    return tuple(names)
+
+
+def targets(column: pa.ChunkedArray, task: Task, classes: Sequence[str]) -> "np.ndarray[Any, Any]":
+    """int64 class indices, float32 0 or 1 for a binary task, float32 (n, 1) for regression.
+
+    Raises:
+        DataError: if a label is none of `classes`.
+    """
+    if task == "regression":
+        numbers: np.ndarray[Any, Any] = column.to_numpy().astype(np.float32)[:, None]
+        return numbers
+    encoded = column.combine_chunks().dictionary_encode()
+    position = {name: i for i, name in enumerate(classes)}
+    names = [class_name(v) for v in encoded.dictionary.to_pylist()]
+    strangers = [name for name in names if name not in position]
+    if strangers:
+        raise DataError(f"labels {strangers} are none of the classes {list(classes)}")
+    table = np.array([position[name] for name in names], dtype=np.int64)
+    found: np.ndarray[Any, Any] = table[encoded.indices.to_numpy(zero_copy_only=False)]
+    return found.astype(np.float32) if task == "binary" else found

@@ -1,0 +1,134 @@
+"""A table of the user's: CSV, JSON lines or Parquet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.json as arrow_json
+import pyarrow.parquet as pq
+
+from aidn_pipeline.core.component import component, setting
+from aidn_pipeline.core.signature import Task
+from aidn_pipeline.data.source import SourceTable
+from aidn_pipeline.errors import DataError
+
+READERS: Mapping[str, Callable[[Path], pa.Table]] = {
+    ".csv": arrow_csv.read_csv,
+    ".jsonl": arrow_json.read_json,
+    ".ndjson": arrow_json.read_json,
+    ".parquet": pq.read_table,
+}
+
+
+@component("source", "table")
+@dataclass(frozen=True, kw_only=True)
+class TableSource:
+    """One file with a row for each example, a label column and numeric features.
+
+    Attributes:
+        path: CSV (with a header line), `.jsonl` or Parquet, relative to the project.
+        label: name of the label column.
+        task: `multiclass`, `binary` or `regression`.
+        features: feature columns; empty takes every column but the label and `ignore`.
+        ignore: columns that are kept in the snapshot and are no features, such as a row id.
+        shape: of one example, such as [1, 28, 28]; empty for a flat row.
+        scale: features are divided by it before they reach the model; 1 leaves them.
+    """
+
+    path: str = setting(content=True)
+    label: str = "label"
+    task: Task = "multiclass"
+    features: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    scale: float = 1.0
+
+    def read(self, project: Path) -> SourceTable:
+        """Reads the file.
+
+        Raises:
+            DataError: if it is missing or unreadable, a named column is absent, or the shape does
+                not hold the features.
+        """
+        table = self._table(project / self.path)
+        self._has(table, self.label, "label")
+        for name in self.features:
+            self._has(table, name, "features")
+        left_out = {self.label, *self.ignore}
+        features = self.features or tuple(c for c in table.column_names if c not in left_out)
+        return SourceTable(
+            name=Path(self.path).stem,
+            table=table.replace_schema_metadata(None),
+            label=self.label,
+            task=self.task,
+            features=features,
+            shape=self._shape(features),
+            preprocess=[{"use": "rescale", "divisor": self.scale}] if self.scale != 1.0 else [],
+            provenance={"file": Path(self.path).name},
+            where=self.path,
+        )
+
+    def _table(self, path: Path) -> pa.Table:
+        reader = READERS.get(path.suffix.lower())
+        if reader is None:
+            raise DataError(
+                f"files ending in {path.suffix!r} are no tables this release reads",
+                where=self.path,
+                remedy=f"use one of {', '.join(READERS)}",
+            )
+        if not path.is_file():
+            near = get_close_matches(path.name, _names(path.parent), 1)
+            raise DataError(
+                "the file does not exist",
+                where=self.path,
+                remedy=f"did you mean `{near[0]}`?"
+                if near
+                else "set `source.path`; a relative path is against the project's root",
+            )
+        if path.stat().st_size == 0:
+            raise DataError("the file is empty", where=self.path, remedy="write a header and rows into it")
+        try:
+            return reader(path)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"the file cannot be read as {path.suffix[1:]}: {error}",
+                where=self.path,
+                remedy="check that the file is complete and its ending says what it is",
+            ) from error
+
+    def _has(self, table: pa.Table, name: str, key: str) -> None:
+        count = table.column_names.count(name)
+        if count == 1:
+            return
+        near = get_close_matches(name, table.column_names, 1)
+        columns = ", ".join(table.column_names[:12]) + (", ..." if table.num_columns > 12 else "")
+        raise DataError(
+            f"{'no' if count == 0 else 'more than one'} column {name!r} ({key}) in the table",
+            where=self.path,
+            remedy=f"did you mean `{near[0]}`?" if near and not count else f"its columns: {columns}",
+        )
+
+    def _shape(self, features: tuple[str, ...]) -> tuple[int, ...]:
+        if not features:
+            raise DataError(
+                "the table has no feature column beside its label", where=self.path, remedy="add columns, or name `features`"
+            )
+        if not self.shape:
+            return (len(features),)
+        product = 1
+        for side in self.shape:
+            product *= side
+        if product != len(features):
+            raise DataError(
+                f"shape {list(self.shape)} holds {product} values, the table has {len(features)} features",
+                where=self.path,
+                remedy="correct `source.shape`, or leave it out for flat rows",
+            )
+        return self.shape
+
+
+def _names(folder: Path) -> list[str]:
+    return [p.name for p in folder.iterdir()] if folder.is_dir() else []

@@ -1,0 +1,281 @@
+"""A servable folder: `model.json` and `weights.safetensors`.
+
+`model.json` is canonical JSON with a `digest` over everything else in it: it names the model's
+component with every field, the signature, the transforms, the classes, the hash of the weights, and
+golden rows with the outputs that they must give. So a flipped bit anywhere is found when the bundle
+is loaded, and so is a model whose code has changed since.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from aidn_pipeline.core.describe import build
+from aidn_pipeline.core.fingerprint import JSON, canonical_json, digest_bytes
+from aidn_pipeline.core.index import Index
+from aidn_pipeline.core.signature import Signature
+from aidn_pipeline.core.stage import FileRef
+from aidn_pipeline.errors import CorruptObject, ModelNotFound, NewerFormat, StageFailed
+from aidn_pipeline.export.rows import tensor_of
+
+FORMAT = 1
+MODEL = "model/"
+DOCUMENT = "model.json"
+WEIGHTS = "weights.safetensors"
+TOLERANCE = {"absolute": 1e-4, "relative": 1e-3}
+"""How far outputs may lie from the golden ones: kernels of another machine add in another order."""
+ROWS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one row.
+
+    Attributes:
+        label: class name; None for a regression.
+        probabilities: by class name, in the model's order; empty for a regression.
+        values: the raw outputs.
+    """
+
+    label: str | None
+    probabilities: Mapping[str, float]
+    values: tuple[float, ...]
+
+    def to_json(self) -> dict[str, JSON]:
+        """`{"label", "probabilities"}`, or `{"values"}` for a regression."""
+        if self.label is None:
+            return {"values": list(self.values)}
+        return {"label": self.label, "probabilities": dict(self.probabilities)}
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """A loaded bundle: raw rows in, answers out.
+
+    Attributes:
+        signature: of the data the model was trained on.
+        document: the content of `model.json`.
+        model: the network in evaluation mode, on the CPU.
+        preprocess: from raw features to its input.
+    """
+
+    signature: Signature
+    document: Mapping[str, Any]
+    model: nn.Module
+    preprocess: nn.Module
+
+    def predict(self, rows: Any) -> list[Prediction]:
+        """Answers for raw rows, in their order.
+
+        Args:
+            rows: as in `aidn_pipeline.export.rows.tensor_of`.
+
+        Raises:
+            DataError: if a column is missing or unknown, a row has another width, or a value is no
+                finite number.
+        """
+        outputs = self.outputs(tensor_of(rows, self.signature))
+        if self.signature.task == "regression":
+            return [Prediction(None, {}, tuple(row)) for row in outputs.tolist()]
+        shares = self._shares(outputs)
+        classes = self.signature.classes
+        return [
+            Prediction(classes[best], dict(zip(classes, row, strict=True)), tuple(raw))
+            for best, row, raw in zip(
+                shares.argmax(dim=1).tolist(), shares.tolist(), outputs.tolist(), strict=True
+            )
+        ]
+
+    def outputs(self, raw: Tensor) -> Tensor:
+        """The network's outputs, shape (n, outputs), for raw features (n, *signature.shape)."""
+        if len(raw) == 0:
+            return torch.empty(0, self.signature.outputs)
+        with torch.no_grad():
+            return torch.cat([self.model(self.preprocess(part)) for part in raw.split(ROWS)])
+
+    def _shares(self, outputs: Tensor) -> Tensor:
+        if self.signature.task == "binary":
+            positive = torch.sigmoid(outputs)
+            return torch.cat([1 - positive, positive], dim=-1)
+        return torch.softmax(outputs, dim=-1)
+
+
+def bundle_document(
+    description: Mapping[str, Any], weights: FileRef, model: Mapping[str, JSON]
+) -> bytes:
+    """The bytes of `model.json`.
+
+    Args:
+        description: the checkpoint's `checkpoint.json`.
+        weights: id and size of its tensors.
+        model: the registered `name` and `version`.
+
+    Raises:
+        StageFailed: if the checkpoint is not one for inference.
+    """
+    lacking = [k for k in ("model", "code", "signature", "preprocess", "golden") if k not in description]
+    if lacking:
+        raise StageFailed(
+            f"the checkpoint says nothing of {', '.join(lacking)}",
+            where="checkpoint.json",
+            remedy="register `train.best`, the checkpoint for inference",
+        )
+    value: dict[str, JSON] = {
+        "format": FORMAT,
+        "name": model["name"],
+        "version": model["version"],
+        "model": description["model"],
+        "code": description["code"],
+        "signature": description["signature"],
+        "preprocess": description["preprocess"],
+        "classes": description["signature"]["classes"],
+        "files": {WEIGHTS: {"digest": weights.digest, "size": weights.size}},
+        "golden": {**description["golden"], "tolerance": TOLERANCE},
+    }
+    return canonical_json({**value, "digest": digest_bytes(canonical_json(value))})
+
+
+def load_bundle(folder: Path, index: Index) -> Predictor:
+    """Opens a bundle, verifying every byte and the golden rows.
+
+    Args:
+        folder: of `model.json` and `weights.safetensors`.
+        index: where the model's component is found.
+
+    Raises:
+        ModelNotFound: if there is no bundle.
+        CorruptObject: if a byte differs from what was exported, or the golden rows give other
+            outputs than they did.
+        NewerFormat: if a later release wrote it.
+        UnknownComponent: if the model's component is not known here.
+    """
+    missing = [name for name in (DOCUMENT, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise ModelNotFound(
+            f"no bundle: {missing[0]} is missing",
+            where=str(folder),
+            remedy="name the folder that an export stage printed, or a registered model",
+        )
+    return open_bundle({name: folder / name for name in (DOCUMENT, WEIGHTS)}, index)
+
+
+def open_bundle(files: Mapping[str, Path], index: Index) -> Predictor:
+    """As `load_bundle`, from the paths of its files.
+
+    Raises:
+        CorruptObject: as in `load_bundle`.
+    """
+    document = read_document(files[DOCUMENT])
+    weights = files[WEIGHTS]
+    recorded = document["files"][WEIGHTS]
+    if digest_bytes(weights.read_bytes()) != recorded["digest"]:
+        raise _corrupt(f"{WEIGHTS} is not what was exported", weights)
+    predictor = build_predictor(document, read_weights(weights), index)
+    check_golden(predictor, str(files[DOCUMENT]))
+    return predictor
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The content of `model.json`, verified against its own digest.
+
+    Raises:
+        CorruptObject: if a byte differs from what was exported.
+        NewerFormat: if a later release wrote it.
+    """
+    data = path.read_bytes()
+    try:
+        value: dict[str, Any] = json.loads(data)
+        digest = value.pop("digest")
+        sound = digest == digest_bytes(canonical_json(value))
+        # The canonical form leaves no byte free: what was not hashed is compared.
+        sound = sound and data == canonical_json({**value, "digest": digest})
+    except (ValueError, KeyError, AttributeError) as error:
+        raise _corrupt(f"{DOCUMENT} is damaged", path) from error
+    if not sound:
+        raise _corrupt(f"{DOCUMENT} is not what was exported", path)
+    if value["format"] > FORMAT:
+        raise NewerFormat(
+            f"the bundle has format {value['format']}, this release reads up to {FORMAT}",
+            where=str(path),
+            remedy="upgrade aidn-pipeline",
+        )
+    return value
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The network's tensors by name.
+
+    Raises:
+        CorruptObject: if the file does not follow the safetensors layout.
+    """
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise _corrupt(f"{path.name} cannot be read: {error}", path) from error
+    return {n.removeprefix(MODEL): t for n, t in tensors.items() if n.startswith(MODEL)}
+
+
+def build_predictor(
+    description: Mapping[str, Any], tensors: Mapping[str, Tensor], index: Index
+) -> Predictor:
+    """The predictor of a `model.json` or `checkpoint.json` with its tensors.
+
+    Raises:
+        CorruptObject: if the tensors do not fit the model.
+    """
+    signature = Signature.from_json(description["signature"])
+    transforms: Sequence[Any] = description["preprocess"]
+    # Building draws initial weights; the caller's generator is left as it was.
+    with torch.random.fork_rng(devices=[]):
+        model: nn.Module = build(index, "model", description["model"])(signature=signature)
+        preprocess = nn.Sequential(*(build(index, "transform", d)() for d in transforms))
+    own = dict(model.named_parameters()) | dict(model.named_buffers())
+    fits = own.keys() == tensors.keys() and all(
+        (t.shape, t.dtype) == (tensors[n].shape, tensors[n].dtype) for n, t in own.items()
+    )
+    if not fits:
+        raise CorruptObject(
+            f"the weights do not fit the model {description['model']['use']!r}",
+            where=WEIGHTS,
+            remedy="its code has changed since: train and export it again",
+        )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+    model.eval()
+    return Predictor(signature, description, model, preprocess)
+
+
+def check_golden(predictor: Predictor, where: str) -> None:
+    """Compares the outputs of the golden rows with the recorded ones.
+
+    Raises:
+        CorruptObject: if one lies farther away than the tolerance.
+    """
+    golden = predictor.document["golden"]
+    tolerance = golden.get("tolerance", TOLERANCE)
+    rows = torch.tensor(golden["rows"], dtype=torch.float32)
+    wanted = torch.tensor(golden["outputs"], dtype=torch.float32)
+    found = predictor.outputs(rows.reshape(-1, *predictor.signature.shape))
+    close = found.shape == wanted.shape and torch.allclose(
+        found, wanted, rtol=tolerance["relative"], atol=tolerance["absolute"]
+    )
+    if not close:
+        raise CorruptObject(
+            "the model does not give the outputs it gave when it was trained",
+            where=where,
+            remedy="its code or torch has changed since: train and export it again",
+        )
+
+
+def _corrupt(problem: str, path: Path) -> CorruptObject:
+    return CorruptObject(
+        problem, where=str(path), remedy="export it again: `aidn-run recipe=... --force export`"
+    )

@@ -1,0 +1,114 @@
+"""Raw rows from outside, checked and put in the order of the features."""
+
+import math
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aidn_pipeline.core.signature import Signature
+from aidn_pipeline.errors import DataError
+
+
+def tensor_of(rows: Any, signature: Signature) -> Tensor:
+    """Raw features as float32, shape (n, *signature.shape).
+
+    Args:
+        rows: a list of mappings from column to number (the label column may be among them), a list
+            of lists in the order of the features, or an array of shape (n, features) or
+            (n, *signature.shape).
+        signature: of the data the model was trained on.
+
+    Raises:
+        DataError: if a column is missing or unknown, a row has another width, or a value is no
+            finite number; names the row, counted from 1, and the column.
+    """
+    if isinstance(rows, (np.ndarray, Tensor)):
+        table = _array(np.asarray(rows), signature)
+    else:
+        plain = list(rows)
+        table = np.empty((len(plain), len(signature.features)), dtype=np.float32)
+        for i, row in enumerate(plain):
+            table[i] = _row(row, signature, i + 1)
+    return torch.from_numpy(table).reshape(-1, *signature.shape)
+
+
+def _array(array: "np.ndarray[Any, Any]", signature: Signature) -> "np.ndarray[Any, Any]":
+    width = len(signature.features)
+    if array.ndim < 2 or array[0:1].size not in (0, width) or math.prod(array.shape[1:]) != width:
+        raise DataError(
+            f"an array of shape {array.shape}, the model takes (rows, {width})",
+            where="rows",
+            remedy=f"pass {width} features for each row; one row is an array of shape (1, {width})",
+        )
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"an array of {array.dtype}, not numbers", where="rows", remedy="convert it to float32")
+    table = np.ascontiguousarray(array.reshape(-1, width), dtype=np.float32)
+    wrong = np.argwhere(~np.isfinite(table))
+    if len(wrong):
+        raise _no_number(int(wrong[0, 0]) + 1, signature.features[int(wrong[0, 1])], table[tuple(wrong[0])])
+    return table
+
+
+def _row(row: Any, signature: Signature, number: int) -> list[float]:
+    names = signature.features
+    if isinstance(row, Mapping):
+        values = _named(row, signature, number)
+    elif isinstance(row, (Sequence, np.ndarray)) and not isinstance(row, (str, bytes)):
+        values = list(row)
+    else:
+        raise DataError(
+            f"row {number} is {type(row).__name__}, neither named columns nor a list of numbers",
+            where=f"row {number}",
+            remedy='pass {"column": number, ...} or a list of numbers for each row',
+        )
+    if len(values) != len(names):
+        raise DataError(
+            f"row {number} has {len(values)} values, the model takes {len(names)} features",
+            where=f"row {number}",
+            remedy=f"the features in order: {_listed(names)}",
+        )
+    for name, value in zip(names, values, strict=True):
+        plain = isinstance(value, (bool, int, float, np.number, np.bool_))
+        if not plain or not math.isfinite(np.float32(value)):
+            raise _no_number(number, name, value)
+    return values
+
+
+def _named(row: Mapping[str, Any], signature: Signature, number: int) -> list[Any]:
+    names = signature.features
+    missing = [name for name in names if name not in row]
+    if missing:
+        unknown = [str(key) for key in row if key not in names]
+        near = get_close_matches(missing[0], unknown, 1)
+        raise DataError(
+            f"row {number} lacks the columns {_listed(missing)}",
+            where=f"row {number}",
+            remedy=f"is {near[0]!r} meant to be {missing[0]!r}?"
+            if near
+            else f"give every feature: {_listed(names)}",
+        )
+    known = {*names, signature.label}
+    extra = [str(key) for key in row if key not in known]
+    if extra:
+        raise DataError(
+            f"row {number} has columns the model does not know: {_listed(extra)}",
+            where=f"row {number}",
+            remedy="leave them out",
+        )
+    return [row[name] for name in names]
+
+
+def _no_number(number: int, name: str, value: Any) -> DataError:
+    return DataError(
+        f"{value!r} is no finite number",
+        where=f"row {number}, column {name}",
+        remedy="fill missing values in as in the training data",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")

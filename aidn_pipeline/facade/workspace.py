@@ -1,0 +1,54 @@
+"""A workspace: the project around a folder, with its components and its store."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from aidn_pipeline.config.indexes import load_index
+from aidn_pipeline.config.project import Project, find_project
+from aidn_pipeline.config.trust import needs_trust
+from aidn_pipeline.core.index import Index
+from aidn_pipeline.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What everything that reads or runs starts from.
+
+    Attributes:
+        project: where it is, and what it names.
+        index: all components that may be named in it.
+    """
+
+    project: Project
+    index: Index
+
+    @classmethod
+    def around(cls, start: Path | None = None) -> "Workspace":
+        """The workspace around a folder; the working folder by default.
+
+        Raises:
+            NotTrusted: if it names code of its own and nobody trusted it.
+            ConfigError: if `[tool.aidn]` or that code cannot be read.
+        """
+        project = find_project(start)
+        index = load_index(project)
+        if needs_trust(project):
+            # Trusted, or `load_index` would have refused: its modules may be imported by name.
+            for path in reversed(project.import_paths):
+                if str(path) not in sys.path:
+                    sys.path.insert(0, str(path))
+        return cls(project, index)
+
+    @property
+    def has_store(self) -> bool:
+        """Whether anything was ever run here."""
+        return (self.project.store_root / "format.json").exists()
+
+    def open_store(self, durability: str = "full") -> Store:
+        """Opens the store, making it if there is none.
+
+        Raises:
+            StoreError: if it cannot be used.
+        """
+        return Store.open(self.project.store_root, durability=durability)

@@ -1,0 +1,94 @@
+"""What is generated from the source is fresh, and planning reads it without the heavy libraries."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from aidn_pipeline.config import generate
+from aidn_pipeline.config.builtin import data_folder
+from aidn_pipeline.config.indexes import builtin_index
+from aidn_pipeline.config.project import find_project
+from aidn_pipeline.config.recipe import list_recipes, load_recipe
+from aidn_pipeline.core.index import ComponentSpec
+
+RECIPES = [info for info in list_recipes(find_project(data_folder("recipes"))) if info.builtin]
+PRESETS = sorted(data_folder("conf").glob("*/*.yaml"))
+
+
+def test_the_generated_files_are_fresh() -> None:
+    assert generate.main(["--check"]) == 0
+
+
+def test_a_stamp_stays_until_the_version_is_bumped_or_the_change_is_accepted() -> None:
+    old = {"a": {"version": 1, "code": "x"}, "gone": {"version": 1, "code": "x"}}
+    same, bumped = {"version": 1, "code": "y"}, {"version": 2, "code": "y"}
+    assert generate.restamped(old, {"a": same, "b": same}, accept=False) == {
+        "a": old["a"],
+        "b": same,
+    }
+    assert generate.restamped(old, {"a": bumped}, accept=False) == {"a": bumped}
+    assert generate.restamped(old, {"a": same}, accept=True) == {"a": same}
+
+
+def test_an_entry_survives_json() -> None:
+    for spec in builtin_index():
+        assert ComponentSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+@pytest.mark.parametrize("info", RECIPES, ids=lambda info: info.name)
+def test_a_shipped_recipe_loads_and_says_what_it_does(info, tmp_path: Path) -> None:
+    spec = load_recipe(info.name, [], find_project(tmp_path), builtin_index())
+    assert info.header
+    assert f"aidn-run recipe={info.name}" in info.path.read_text()
+    assert spec.stages
+
+
+@pytest.mark.parametrize("info", RECIPES, ids=lambda info: info.name)
+def test_the_schema_accepts_the_shipped_recipes(info) -> None:
+    schema = json.loads((data_folder("schemas") / "recipe.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(info.path.read_text()))
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_preset_names_a_component_and_its_fields_and_has_its_command_on_top(path: Path) -> None:
+    text = path.read_text()
+    assert "\n#   aidn-run recipe=" in text
+    tree = yaml.safe_load(text)
+    if path.parent.name == "pipeline":
+        assert text.startswith("# @package _global_\n")
+        return
+    spec = builtin_index().find(path.parent.name, tree["use"])
+    assert set(tree) - {"use", "defaults"} <= {item.name for item in spec.fields}
+
+
+def test_planning_loads_no_torch_numpy_or_pyarrow(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "import aidn_pipeline\n"
+        "assert not {'hydra', 'yaml'} & set(sys.modules)\n"
+        "from aidn_pipeline.config.indexes import load_index\n"
+        "from aidn_pipeline.config.project import find_project\n"
+        "from aidn_pipeline.config.recipe import load_recipe\n"
+        "from aidn_pipeline.engine.plan import make_plan\n"
+        "from aidn_pipeline.store.store import Store\n"
+        "project = find_project()\n"
+        "index = load_index(project)\n"
+        "spec = load_recipe('digits', [], project, index)\n"
+        "make_plan(spec, Store.open(project.store_root), index, project.root)\n"
+        "print(sorted({'torch', 'numpy', 'pyarrow', 'optuna', 'jsonschema'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
