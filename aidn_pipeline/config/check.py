@@ -219,7 +219,7 @@ class Checker:
             remedy = f"write `{{use: NAME}}`; known: {', '.join(names) or 'none'}"
         self.report(
             WrongType(
-                f"`{node.path}` takes a {group}, not {shown(node)}",
+                f"`{node.path}` takes {_article(group)} {group}, not {shown(node)}",
                 where=where(node),
                 remedy=remedy,
             )
@@ -248,8 +248,12 @@ def words(kind: FieldType) -> str:
     if "map" in kind:
         return f"a mapping, each value {words(kind['map'])}"
     if "component" in kind:
-        return f"a {kind['component']}"
+        return f"{_article(kind['component'])} {kind['component']}"
     return " or ".join(words(member) for member in kind["union"])
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
 
 
 def shown(node: Node) -> str:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aidn_pipeline.config.defaults import Layer, resolve_defaults
+from aidn_pipeline.config.defaults import resolve_defaults
 from aidn_pipeline.config.interpolate import Resolver
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.merge import merge_layers
@@ -70,12 +70,6 @@ def compose(
     ]
     resolver = Resolver(tree, os.environ if environ is None else environ)
     return Composed(tree, resolver, pinned, notes, problems)
-
-
-def compose_layers(library: Library, recipe: str) -> list[Layer]:
-    """The configs a recipe consists of, lowest first."""
-    library.recipe_file(recipe)
-    return resolve_defaults(library, recipe, {})
 
 
 def _apply(

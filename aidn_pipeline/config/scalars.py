@@ -19,7 +19,7 @@ FLOAT = re.compile(
     | \.[0-9][0-9_]*(?:[eE][-+][0-9]+)?
     | [-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*
     | [-+]?\.(?:inf|Inf|INF) | \.(?:nan|NaN|NAN) )$""",
-    re.X,
+    re.VERBOSE,
 )
 MAX_DIGITS = 400
 """Longer than any number that is meant as one."""

@@ -130,6 +130,7 @@ class RunLoop:
         names = order(self._spec.stages)
         self._store.recover()
         with self._store.locks.hold(f"run/{self.run_id}"):
+            self._facts["order"] = names
             plan = make_plan(self._spec, self._store, self._index, self._project, force=self._force)
             self._facts.setdefault("host", socket.gethostname())
             self._facts.setdefault("pid", os.getpid())

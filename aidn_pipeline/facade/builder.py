@@ -91,15 +91,20 @@ class AiModelBuilder:
             FoundBeforeStart: if anything in the recipe is wrong.
             StoreError: if the store cannot be read.
         """
+        return self.planned()[1]
+
+    def planned(self) -> tuple[PipelineSpec, Plan]:
+        """The pipeline and its plan; raises as `plan` does."""
         spec = self.spec()
         with self._store(spec) as store:
-            return make_plan(
+            plan = make_plan(
                 spec,
                 store,
                 self.workspace.index,
                 self.workspace.project.root,
                 force=spec.run.get("force", ()),
             )
+        return spec, plan
 
     def build(self) -> AiModelResult:
         """Runs what has to be run and gives the result.

@@ -17,10 +17,11 @@ from aidn_pipeline.core.artifact import (
     artifact_from_json,
 )
 from aidn_pipeline.core.events import Status
+from aidn_pipeline.engine.plan import Plan
 from aidn_pipeline.engine.run import StageResult
 from aidn_pipeline.errors import AidnError, ModelNotFound, NewerFormat, UsageError
 from aidn_pipeline.facade.models import ModelReference
-from aidn_pipeline.facade.predictor import Predictor, open_folder
+from aidn_pipeline.facade.predictor import Predictor, answers, open_folder
 from aidn_pipeline.store.store import Store
 
 FORMAT = 1
@@ -88,7 +89,7 @@ class AiModelResult:
             ModelNotFound: if the run exported nothing.
             DataError: if a row does not fit the model.
         """
-        return self._predictor.predict(rows)
+        return answers(self._predictor, rows)
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -199,6 +200,22 @@ def run_json(
         "bundle": bundle,
         "error": error.to_json() if error else None,
     }
+
+
+def planned_json(plan: Plan, seconds: float) -> dict[str, Any]:
+    """The object of `--json` for a plan; outputs stand for the stages that are reused."""
+    stages = {
+        row.name: {
+            "action": row.action,
+            "reason": row.reason,
+            "status": "planned",
+            "fingerprint": row.fingerprint,
+            "seconds": 0.0,
+            "outputs": outputs_json(row.outputs or {}),
+        }
+        for row in plan.rows
+    }
+    return run_json(status="planned", seconds=seconds, stages=stages)
 
 
 def outputs_json(outputs: Mapping[str, Artifact]) -> dict[str, Any]:

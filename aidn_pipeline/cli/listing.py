@@ -1,0 +1,125 @@
+"""`aidn-run list ...`: recipes, stages, components, runs, models."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aidn_pipeline.cli.arguments import parse
+from aidn_pipeline.cli.text import number, seconds, table
+from aidn_pipeline.config.recipe import list_recipes
+from aidn_pipeline.core.index import FieldType, PortSpec
+from aidn_pipeline.engine.run import run_status
+from aidn_pipeline.errors import UsageError
+from aidn_pipeline.facade.models import registered
+from aidn_pipeline.facade.workspace import Workspace
+
+
+def main(given: Sequence[str]) -> int:
+    """Prints one list."""
+    words = parse(given, {}, verb="list").words or ("recipes",)
+    if words[0] not in LISTS or len(words) > (2 if words[0] == "components" else 1):
+        raise UsageError(
+            f"there is no list of {' '.join(words)}",
+            where=" ".join(["aidn-run list", *given]),
+            remedy=f"one of {', '.join(LISTS)}",
+        )
+    print(LISTS[words[0]](Workspace.around(), words[1:]))
+    return 0
+
+
+def recipes(workspace: Workspace, _: Sequence[str] = ()) -> str:
+    """Recipes of the project first, then the shipped ones."""
+    found = sorted(list_recipes(workspace.project), key=lambda r: (r.builtin, r.name))
+    return table([[r.name, "shipped" if r.builtin else "project", r.header] for r in found])
+
+
+def stages(workspace: Workspace, _: Sequence[str]) -> str:
+    """Stages with their ports."""
+    rows = [
+        [spec.name, ", ".join(map(_port, spec.inputs)) or "-", ", ".join(map(_port, spec.outputs))]
+        for spec in workspace.index
+        if spec.group == "stage"
+    ]
+    return table(sorted(rows), header=["stage", "inputs", "outputs"])
+
+
+def _port(port: PortSpec) -> str:
+    name = port.name if port.name == port.kind else f"{port.name}: {port.kind}"
+    return name + ("[*]" if port.many else "") + ("?" if port.optional else "")
+
+
+def components(workspace: Workspace, groups: Sequence[str]) -> str:
+    """Components with their fields, of one group or of all."""
+    known = workspace.index.groups()
+    if groups and groups[0] not in known:
+        raise UsageError(
+            f"there is no group {groups[0]!r}",
+            where=f"aidn-run list components {groups[0]}",
+            remedy=f"groups: {', '.join(known)}",
+        )
+    blocks = []
+    for spec in sorted(workspace.index, key=lambda s: s.key):
+        if groups and spec.group != groups[0]:
+            continue
+        rows = [
+            [f"  {f.name}", type_text(f.type), "required" if f.required else json.dumps(f.default), f.doc]
+            for f in spec.fields
+        ]
+        blocks.append("\n".join([f"{spec.key}  {spec.doc.splitlines()[0] if spec.doc else ''}", table(rows)]).rstrip())
+    return "\n\n".join(blocks)
+
+
+def type_text(kind: FieldType) -> str:
+    """A field's type for people."""
+    if isinstance(kind, str):
+        return kind
+    (word, inner), *_ = kind.items()
+    if word == "literal":
+        return " | ".join(map(str, inner))
+    if word == "union":
+        return " | ".join(map(type_text, inner))
+    if word == "component":
+        return f"a {inner}"
+    return {"optional": "{} or null", "list": "list of {}", "map": "mapping to {}"}[word].format(type_text(inner))
+
+
+def runs(workspace: Workspace, _: Sequence[str] = ()) -> str:
+    """Runs, the newest last."""
+    if not workspace.has_store:
+        return "no runs yet: `aidn-run recipe=digits` makes the first"
+    with workspace.open_store() as store:
+        rows = [
+            [r["run"], r["recipe"], run_status(store, r), _when(r), seconds(r["facts"].get("seconds"))]
+            for r in store.records.iterate("run")
+        ]
+    return table(rows, header=["run", "recipe", "status", "started", "took"])
+
+
+def _when(record: dict[str, Any]) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(record["started"]))
+
+
+def models(workspace: Workspace, _: Sequence[str]) -> str:
+    """Registered versions, oldest first."""
+    if not workspace.has_store:
+        return "no models yet: a recipe with a register stage makes the first"
+    with workspace.open_store() as store:
+        rows = [
+            [
+                f"{v['name']}@{v['version']}",
+                "  ".join(f"{k} {number(x)}" for k, x in sorted(v["facts"]["metrics"].items())),
+                v["digest"][:15],
+            ]
+            for v in registered(store)
+        ]
+    return table(rows, header=["model", "metrics", "checkpoint"])
+
+
+LISTS: dict[str, Callable[[Workspace, Sequence[str]], str]] = {
+    "recipes": recipes,
+    "stages": stages,
+    "components": components,
+    "runs": runs,
+    "models": models,
+}
