@@ -173,10 +173,6 @@ class NewerFormat(StoreError):
     """The store was written by a later release; it is left untouched."""
 
 
-class Busy(StoreError):
-    """Another live process holds this work."""
-
-
 class Interrupted(AidnError):
     """Stopped by a signal; the same command continues where it stopped."""
 

@@ -1,7 +1,7 @@
 """Makes `aidn_pipeline/data/bundled/digits.parquet` from scikit-learn's copy of the UCI digits.
 
-    python benchmarks/make_digits.py            # writes the file and its README
-    python benchmarks/make_digits.py --check    # exits 1 if the shipped values differ
+python benchmarks/make_digits.py            # writes the file and its README
+python benchmarks/make_digits.py --check    # exits 1 if the shipped values differ
 """
 
 import json
@@ -57,7 +57,9 @@ def main() -> int:
         return int(identity(pq.read_table(target)) != identity(table))
     metadata = {"provenance": json.dumps(PROVENANCE, sort_keys=True)}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table.replace_schema_metadata(metadata), target, compression="zstd", compression_level=19)
+    pq.write_table(
+        table.replace_schema_metadata(metadata), target, compression="zstd", compression_level=19
+    )
     (FOLDER / "README.md").write_text(readme(table))
     return 0
 

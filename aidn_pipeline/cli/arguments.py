@@ -59,7 +59,7 @@ def parse(given: Sequence[str], flags: Mapping[str, Kind], *, verb: str) -> Pars
                 raise UsageError(f"{flag} takes no value", where=item, remedy=f"write `{flag}`")
             continue
         if not equals:
-            if not rest:
+            if not rest or rest[0].startswith("--"):
                 raise UsageError(f"{flag} needs a value", where=item, remedy=_more(verb))
             value = rest.pop(0)
         found += [part for part in value.split(",") if part] if flags[flag] == "values" else [value]

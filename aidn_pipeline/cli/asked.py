@@ -31,7 +31,9 @@ def asked(given: Sequence[str], *, verb: str = "run") -> Asked:
         UsageError: if it names no recipe, or two.
         NotTrusted: if the workspace names code of its own and nobody trusted it.
     """
-    arguments = parse(given, {"--plan": "switch", "--json": "switch", "--force": "values"}, verb=verb)
+    arguments = parse(
+        given, {"--plan": "switch", "--json": "switch", "--force": "values"}, verb=verb
+    )
     recipes = [w.removeprefix("recipe=") for w in arguments.words if w.startswith("recipe=")]
     if len(recipes) != 1 or not recipes[0]:
         raise UsageError(

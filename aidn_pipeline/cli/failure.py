@@ -3,9 +3,11 @@
 import json
 import sys
 import traceback
+from difflib import get_close_matches
 
+from aidn_pipeline.cli.words import VERBS
 from aidn_pipeline.core.events import Status
-from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StageFailed
+from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StageFailed, UsageError
 from aidn_pipeline.facade.result import run_json
 
 
@@ -28,3 +30,16 @@ def status_of(error: AidnError) -> Status:
     if isinstance(error, GateNotMet):
         return "gate_not_met"
     return "interrupted" if isinstance(error, Interrupted) else "failed"
+
+
+def unknown_verb(word: str) -> UsageError:
+    """The error for a word that is no verb."""
+    verbs = [verb for verb, entry in VERBS.items() if entry.line]
+    near = get_close_matches(word, verbs, 1)
+    return UsageError(
+        f"there is no verb {word!r}",
+        where=f"aidn-run {word}",
+        remedy=f"did you mean `aidn-run {near[0]}`?"
+        if near
+        else f"to run a recipe: `aidn-run recipe={word}`; verbs: {', '.join(verbs)}",
+    )

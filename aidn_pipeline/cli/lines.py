@@ -2,7 +2,7 @@
 
 import time
 from types import TracebackType
-from typing import TextIO
+from typing import Self, TextIO
 
 from aidn_pipeline.cli.progress import RunProgress, detail
 from aidn_pipeline.cli.text import number, seconds
@@ -29,7 +29,7 @@ class Lines:
         self._progress = RunProgress()
         self._last = time.monotonic()
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -63,10 +63,19 @@ def components(workspace: Workspace, groups: Sequence[str]) -> str:
         if groups and spec.group != groups[0]:
             continue
         rows = [
-            [f"  {f.name}", type_text(f.type), "required" if f.required else json.dumps(f.default), f.doc]
+            [
+                f"  {f.name}",
+                type_text(f.type),
+                "required" if f.required else json.dumps(f.default),
+                f.doc,
+            ]
             for f in spec.fields
         ]
-        blocks.append("\n".join([f"{spec.key}  {spec.doc.splitlines()[0] if spec.doc else ''}", table(rows)]).rstrip())
+        blocks.append(
+            "\n".join(
+                [f"{spec.key}  {spec.doc.splitlines()[0] if spec.doc else ''}", table(rows)]
+            ).rstrip()
+        )
     return "\n\n".join(blocks)
 
 
@@ -81,7 +90,9 @@ def type_text(kind: FieldType) -> str:
         return " | ".join(map(type_text, inner))
     if word == "component":
         return f"a {inner}"
-    return {"optional": "{} or null", "list": "list of {}", "map": "mapping to {}"}[word].format(type_text(inner))
+    return {"optional": "{} or null", "list": "list of {}", "map": "mapping to {}"}[word].format(
+        type_text(inner)
+    )
 
 
 def runs(workspace: Workspace, _: Sequence[str] = ()) -> str:
@@ -90,7 +101,13 @@ def runs(workspace: Workspace, _: Sequence[str] = ()) -> str:
         return "no runs yet: `aidn-run recipe=digits` makes the first"
     with workspace.open_store() as store:
         rows = [
-            [r["run"], r["recipe"], run_status(store, r), _when(r), seconds(r["facts"].get("seconds"))]
+            [
+                r["run"],
+                r["recipe"],
+                run_status(store, r),
+                _when(r),
+                seconds(r["facts"].get("seconds")),
+            ]
             for r in store.records.iterate("run")
         ]
     return table(rows, header=["run", "recipe", "status", "started", "took"])

@@ -2,7 +2,7 @@
 
 import time
 from types import TracebackType
-from typing import TextIO
+from typing import Self, TextIO
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -30,7 +30,7 @@ class LiveTable:
             redirect_stderr=False,
         )
 
-    def __enter__(self) -> "LiveTable":
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -45,7 +45,9 @@ class LiveTable:
     def on_event(self, event: Event) -> None:
         """Takes an event in; a notice is printed above the table."""
         if isinstance(event, Notice):
-            self._console.print(escape(event.text), style="yellow" if event.level == "warning" else "")
+            self._console.print(
+                escape(event.text), style="yellow" if event.level == "warning" else ""
+            )
         self._progress.take(event)
 
     def _draw(self) -> RenderableType:
@@ -53,9 +55,15 @@ class LiveTable:
         title = f"run {self._progress.run}  {self._progress.recipe}" if self._progress.run else None
         drawn = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         for name in ("stage", "action", "time", ""):
-            drawn.add_column(name, no_wrap=name != "", justify="right" if name == "time" else "left")
+            drawn.add_column(
+                name, no_wrap=name != "", justify="right" if name == "time" else "left"
+            )
         for name, stage in list(self._progress.stages.items()):
-            colour = "red" if stage.problem and stage.action != "skip" else COLOURS.get(stage.action, "dim")
+            colour = (
+                "red"
+                if stage.problem and stage.action != "skip"
+                else COLOURS.get(stage.action, "dim")
+            )
             action = f"[{colour}]{stage.action or '·'}[/]"
             drawn.add_row(escape(name), action, _time(stage, now), escape(_note(stage, now)))
         return drawn
@@ -72,7 +80,8 @@ def _note(stage: StageProgress, now: float) -> str:
         return stage.problem
     if stage.took_s is not None:
         # The last figures stay; a time left and a rate are over.
-        stage = StageProgress(trials=stage.trials, best=stage.best, units=stage.units, figures=stage.figures)
+        stage = StageProgress(
+            trials=stage.trials, best=stage.best, units=stage.units, figures=stage.figures
+        )
         return detail(stage, now)
     return detail(stage, now) or (stage.reason if stage.started is not None else "")
-

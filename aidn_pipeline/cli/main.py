@@ -6,11 +6,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from aidn_pipeline import __version__
 from aidn_pipeline.cli.words import HELP, VERBS
-from aidn_pipeline.errors import AidnError, UsageError
+from aidn_pipeline.errors import AidnError
 
 Verb = Callable[[Sequence[str]], int]
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader went away (`| head`); nothing more can be said, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except Exception as error:  # the boundary: a bug of ours ends in the same form as any error
+    except Exception as error:  # noqa: BLE001 - a bug of ours ends in the same form as any error
         return _failed(_unexpected(error), given, started, cause=error)
     return code
 
@@ -63,24 +63,14 @@ def _dispatch(given: list[str]) -> int:
         return 0
     if "=" in first or first.startswith(("-", "~", "+")):
         return _verb("run")(given)
-    _unknown(first)
+    failure: Any = importlib.import_module("aidn_pipeline.cli.failure")
+    raise failure.unknown_verb(first)
 
 
 def _help(words: Sequence[str]) -> str:
     if words and words[0] in VERBS:
         return VERBS[words[0]].help
     return HELP
-
-
-def _unknown(word: str) -> NoReturn:
-    near = [verb for verb in VERBS if verb.startswith(word[:2])]
-    raise UsageError(
-        f"there is no verb {word!r}",
-        where=f"aidn-run {word}",
-        remedy=f"did you mean `aidn-run {near[0]}`?"
-        if near
-        else f"to run a recipe: `aidn-run recipe={word}`; verbs: {', '.join(VERBS)}",
-    )
 
 
 def _verb(name: str) -> Verb:

@@ -31,7 +31,12 @@ def tell(builder: AiModelBuilder, *, as_json: bool) -> int:
 def text(plan: Plan, notes: Sequence[str]) -> str:
     """A plan as a table, with what the composition has to say below it."""
     rows = [
-        [row.name, " ".join([row.action, row.progress]).strip(), seconds(row.estimate_s), row.reason]
+        [
+            row.name,
+            f"{row.action} {row.progress}".strip(),
+            seconds(row.estimate_s),
+            row.reason,
+        ]
         for row in plan.rows
     ]
     lines = [table(rows, header=["stage", "action", "last time", "why"])]

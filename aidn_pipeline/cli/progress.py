@@ -81,7 +81,11 @@ class RunProgress:
                 stage.action, stage.reason, stage.started = event.action, event.reason, self.clock()
             case StageFinished():
                 stage = self.stages.setdefault(event.stage, StageProgress())
-                stage.action, stage.took_s, stage.problem = event.action, event.seconds, event.problem
+                stage.action, stage.took_s, stage.problem = (
+                    event.action,
+                    event.seconds,
+                    event.problem,
+                )
             case StageWaiting() | TrialFinished() | Progress():
                 self._inside(event)
             case RunFinished():

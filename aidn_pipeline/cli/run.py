@@ -13,7 +13,6 @@ from aidn_pipeline.cli.text import number, seconds, table
 from aidn_pipeline.facade.result import AiModelResult, shown
 
 
-
 def main(given: Sequence[str]) -> int:
     """Runs the recipe, or plans it.
 

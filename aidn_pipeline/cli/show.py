@@ -19,6 +19,12 @@ def main(given: Sequence[str]) -> int:
     """Prints it."""
     words = parse(given, {}, verb="show").words
     workspace = Workspace.around()
+    if not workspace.has_store:
+        raise UsageError(
+            "nothing was run here yet",
+            where=str(workspace.project.root),
+            remedy="run a recipe: `aidn-run recipe=digits`",
+        )
     with workspace.open_store() as store:
         print("\n".join(told(find(store, words[0] if words else ""), store)))
     return 0
@@ -36,7 +42,9 @@ def find(store: Store, beginning: str) -> dict[str, Any]:
         raise UsageError(
             f"there is no run {beginning!r}" if beginning else "there are no runs here yet",
             where=str(store.root),
-            remedy=f"the newest is {runs[-1]['run']}" if runs else "run one: `aidn-run recipe=digits`",
+            remedy=f"the newest is {runs[-1]['run']}"
+            if runs
+            else "run one: `aidn-run recipe=digits`",
         )
     return fitting[-1]
 
@@ -57,7 +65,12 @@ def told(record: Mapping[str, Any], store: Store) -> Iterator[str]:
     yield ""
     yield table(
         [
-            [name, facts.get("actions", {}).get(name, ""), seconds(s.observed.get("seconds")), _outputs(s)]
+            [
+                name,
+                facts.get("actions", {}).get(name, ""),
+                seconds(s.observed.get("seconds")),
+                _outputs(s),
+            ]
             for name, s in stages.items()
         ],
         header=["stage", "action", "first made in", "artifacts"],
@@ -75,7 +88,9 @@ def _values(name: str, stage: StageRecord, store: Store) -> Iterator[str]:
     for artifact in stage.outputs.values():
         if isinstance(artifact, (Metrics, Params)) and store.has(artifact):
             values = store.read_json(artifact)
-            figures = (f"{k} {number(v) if isinstance(v, (int, float)) else v}" for k, v in values.items())
+            figures = (
+                f"{k} {number(v) if isinstance(v, (int, float)) else v}" for k, v in values.items()
+            )
             yield f"\n{name}: {'  '.join(figures)}"
         elif isinstance(artifact, ModelVersion) and store.has(artifact):
             document = store.read_json(artifact)

@@ -10,9 +10,9 @@ def seconds(value: float | None) -> str:
     """A duration for people: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
     if value is None:
         return ""
-    if value < 10:
+    if value < 9.95:
         return f"{value:.1f} s"
-    if value < 100:
+    if value < 99.5:
         return f"{value:.0f} s"
     minutes = round(value) // 60
     if minutes < 100:
@@ -22,7 +22,7 @@ def seconds(value: float | None) -> str:
 
 def number(value: float) -> str:
     """A figure with at most four digits that matter."""
-    if value == int(value) and abs(value) < 1e6:
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
         return str(int(value))
     return f"{value:.4g}"
 

@@ -105,7 +105,9 @@ aidn-run schema recipe|run
 Prints the JSON Schema of recipes (for editors) or of the object that `--json` prints.
 """,
     ),
-    "overview": Word("overview", "", "aidn-run\n\nLists the recipes, the last run, the next command.\n"),
+    "overview": Word(
+        "overview", "", "aidn-run\n\nLists the recipes, the last run, the next command.\n"
+    ),
 }
 
 HELP = "\n".join(

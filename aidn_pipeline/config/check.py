@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aidn_pipeline.config.nearest import nearest
+from aidn_pipeline.config.rules import broken
 from aidn_pipeline.config.scalars import SURPRISING
 from aidn_pipeline.config.tree import Node
+from aidn_pipeline.core.component import out_of_range
+from aidn_pipeline.core.describe import complete
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, FieldType, Index
 from aidn_pipeline.errors import (
     ConfigError,
@@ -78,7 +81,13 @@ class Checker:
             return None
         start = dict(default) if isinstance(default, Mapping) and node.get("use") is None else {}
         written = {k: v for k, v in node.value.items() if k != "use" and k not in skip}
-        return start | {"use": use} | self.fields(spec.fields, written, node, spec)
+        before = len(self.problems)
+        found = start | {"use": use} | self.fields(spec.fields, written, node, spec)
+        if len(self.problems) == before:
+            for problem in broken(spec, lambda: complete(self.index, group, found)):
+                at = where(deepest(node, problem.where))
+                self.report(type(problem)(problem.problem, where=at, remedy=problem.remedy))
+        return found
 
     def fields(
         self,
@@ -135,6 +144,9 @@ class Checker:
                     remedy=f"write {node.value}, or {node.text.lstrip('0') or '0'}, as you mean it",
                 )
             )
+        elif item is not None and (wrong := out_of_range(value, item.least, item.most)):
+            remedy = f"write {wrong[1]}" + (f"; {item.doc}" if item.doc else "")
+            self.report(WrongType(f"`{node.path}` {wrong[0]}", where=where(node), remedy=remedy))
         return value
 
     def _composite(self, kind: Mapping[str, Any], node: Node, item: FieldSpec | None) -> Any:
@@ -233,6 +245,17 @@ def where(node: Node) -> str:
         if node.path and node.path not in node.origin
         else node.origin
     )
+
+
+def deepest(node: Node, path: str) -> Node:
+    """The last node that is there on a dotted path below a node; keys may contain dots."""
+    while node.is_mapping:
+        fitting = [k for k in node.value if path == k or path.startswith((f"{k}.", f"{k}["))]
+        if not fitting:
+            break
+        key = max(fitting, key=len)
+        node, path = node.value[key], path[len(key) :].lstrip(".")
+    return node
 
 
 def words(kind: FieldType) -> str:

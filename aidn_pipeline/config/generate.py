@@ -17,10 +17,10 @@ from aidn_pipeline.config.builtin import PACKAGE, data_folder
 from aidn_pipeline.config.code import Codebase
 from aidn_pipeline.config.discover import assigns, components_in
 from aidn_pipeline.config.indexes import FORMAT
+from aidn_pipeline.config.introspect import spec_of, spec_of_external
 from aidn_pipeline.config.schema import recipe_schema
 from aidn_pipeline.core.fingerprint import Fingerprint
 from aidn_pipeline.core.index import ComponentSpec, Index
-from aidn_pipeline.core.introspect import spec_of, spec_of_external
 
 NAME = "aidn_pipeline"
 FOUNDATION = tuple(f"{NAME}.{part}" for part in ("core", "errors", "store", "engine", "config"))

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aidn_pipeline.config.introspect import spec_of, spec_of_external
 from aidn_pipeline.core.index import ComponentSpec
-from aidn_pipeline.core.introspect import spec_of, spec_of_external
 from aidn_pipeline.errors import AidnError, ConfigError
 
 

@@ -199,7 +199,8 @@ class Application:
     def _set(self, keys: list[str], node: Node, override: Override) -> None:
         self._refuse_unknown(keys, override)
         old = find(self.tree, keys)
-        if old is not None and node.is_mapping:
+        # `key={}` empties a mapping: merged it would say nothing.
+        if old is not None and node.is_mapping and node.value:
             node = merge(old, node, self._mounts(), self.problems, ".".join(keys))
         use = find(self.tree, [*keys[:-1], "use"]) if keys[-1] == "use" else None
         group = self._mounts().get(".".join(keys[:-1]))

@@ -61,6 +61,9 @@ def _properties(spec: ComponentSpec) -> dict[str, Any]:
         found[item.name] = _type(item.type) | ({"description": item.doc} if item.doc else {})
         if not item.required and item.default is not None:
             found[item.name]["default"] = item.default
+        # They bind numbers alone: a reference, being a text, still passes.
+        bounds = {"minimum": item.least, "maximum": item.most}
+        found[item.name] |= {key: bound for key, bound in bounds.items() if bound is not None}
     return found
 
 

@@ -1,10 +1,10 @@
 """Search spaces in a recipe: pinned keys leave them, the rest is checked against the trial."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
-from aidn_pipeline.config.check import Checker, where
+from aidn_pipeline.config.check import Checker, deepest, where
 from aidn_pipeline.config.compose import Composed
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.describe import component_group
@@ -46,8 +46,19 @@ def unpinned(name: str, node: Node, composed: Composed, checker: Checker) -> Nod
     return node
 
 
-def check_spaces(name: str, node: Node, description: Mapping[str, Any], checker: Checker) -> None:
-    """Reports what is wrong with the spaces of a stage whose fields are right."""
+def check_spaces(
+    name: str, node: Node, description: MutableMapping[str, Any], checker: Checker
+) -> None:
+    """Writes out the spaces of a stage whose fields are right, or reports what is wrong with them.
+
+    A short and a long form of the same space are the same work.
+
+    Args:
+        name: of the stage.
+        node: the resolved stage, for places.
+        description: complete; its spaces are replaced.
+        checker: takes the problems.
+    """
     for item in _masking(node, checker.index):
         spec = checker.index.get("stage", str(description["use"]))
         masked = spec.field(str(item.masks)) if spec is not None else None
@@ -57,7 +68,8 @@ def check_spaces(name: str, node: Node, description: Mapping[str, Any], checker:
             continue
         base = f"stages.{name}.{item.name}"
         try:
-            parse_space(value, index=checker.index, group=group, trial=trial, where=base)
+            space = parse_space(value, index=checker.index, group=group, trial=trial, where=base)
+            description[item.name] = space.to_json()
         except ConfigProblems as several:
             for problem in several.problems:
                 checker.report(_placed(problem, base, node.get(item.name)))
@@ -72,15 +84,13 @@ def _masking(node: Node, index: Index) -> list[FieldSpec]:
 
 
 def _placed(problem: Any, base: str, space: Node | None) -> Any:
-    # The longest key that the place starts with: keys contain dots.
+    if space is None:
+        return problem
     rest = problem.where.removeprefix(base).lstrip(".")
-    children = space.value if space is not None and space.is_mapping else {}
-    fitting = [key for key in children if rest == key or rest.startswith((f"{key}.", f"{key}["))]
-    node = children[max(fitting, key=len)] if fitting else space
-    for key in rest[len(max(fitting, key=len)) + 1 :].split(".") if fitting else ():
-        node = (node.get(key) or node) if node is not None else None
-    place = f"{node.origin} ({problem.where})" if node is not None else problem.where
     remedy = problem.remedy
+    searched = space.value if space.is_mapping else {}
+    fitting = [key for key in searched if rest == key or rest.startswith((f"{key}.", f"{key}["))]
     if isinstance(problem, UnknownKey) and fitting and "did you mean" not in remedy:
         remedy = f"{remedy}; leave it out with `~{base}.{max(fitting, key=len)}`"
+    place = f"{deepest(space, rest).origin} ({problem.where})"
     return type(problem)(problem.problem, where=place, remedy=remedy)

@@ -11,8 +11,10 @@ planning needs no component's module.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
+
+from aidn_pipeline.errors import WrongType
 
 T = TypeVar("T")
 MARK = "__aidn_component__"
@@ -68,6 +70,8 @@ def setting(
     masks: str | None = None,
     since: int | None = None,
     content: bool = False,
+    least: float | None = None,
+    most: float | None = None,
 ) -> Any:
     """A dataclass field with what the planner must know of it.
 
@@ -83,6 +87,8 @@ def setting(
         since: format generation at which the field was added; while it equals its default it is
             left out of the fingerprint, so older results stay valid.
         content: the value is a path, relative to the project; the bytes there can change a result.
+        least: smallest number it takes.
+        most: largest number it takes.
     """
     metadata = {
         "group": group,
@@ -92,10 +98,39 @@ def setting(
         "masks": masks,
         "since": since,
         "content": content,
+        "least": least,
+        "most": most,
     }
     if default_factory is not MISSING:
         return field(default_factory=default_factory, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def out_of_range(value: Any, least: float | None, most: float | None) -> tuple[str, float] | None:
+    """What is wrong with a number, in words, and the nearest one that is right; else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if least is not None and value < least:
+        return f"is {value}, the least is {least}", least
+    if most is not None and value > most:
+        return f"is {value}, the most is {most}", most
+    return None
+
+
+def check_ranges(component: Any) -> None:
+    """Checks the numbers of a dataclass against `least` and `most` of its settings.
+
+    Raises:
+        WrongType: for the first that is out of its range.
+    """
+    for item in fields(component):
+        bounds = item.metadata.get("least"), item.metadata.get("most")
+        found = out_of_range(getattr(component, item.name), *bounds)
+        if found is not None:
+            problem, nearest = found
+            raise WrongType(
+                f"{item.name} {problem}", where=item.name, remedy=f"write {item.name}={nearest}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ def complete(index: Index, group: str, given: Mapping[str, Any], *, where: str =
 def _complete_value(index: Index, kind: FieldType, value: Any, where: str) -> Any:
     if value is None:
         return None
-    if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind == "float":
+        return float(value) if type(value) is int else value
     if isinstance(kind, dict):
         if "optional" in kind:
             return _complete_value(index, kind["optional"], value, where)

@@ -30,6 +30,8 @@ class FieldSpec:
     masks: str | None = None
     since: int | None = None
     content: bool = False
+    least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

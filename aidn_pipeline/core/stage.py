@@ -1,7 +1,7 @@
 """The contract between a stage and whatever runs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
@@ -227,6 +227,3 @@ class Job:
     label: str
     stage: Description
     inputs: Mapping[str, Artifact | tuple[Artifact, ...]]
-
-
-StageFunction: TypeAlias = Callable[..., Any]

@@ -129,7 +129,7 @@ class DatasetView:
     @property
     def splits(self) -> Mapping[str, int]:
         """Rows of each split by name."""
-        return {name: count for name, count in self.description["splits"]}
+        return dict(self.description["splits"])
 
     def table(self, split: str | None = None) -> pa.Table:
         """The rows of one split, or all of them.
@@ -138,10 +138,11 @@ class DatasetView:
             DataError: if there is no such split.
             CorruptObject: if the table is damaged.
         """
-        if self._table is None:
-            self._table = read_parquet(self._files["table.parquet"])
+        whole = self._table
+        if whole is None:
+            whole = self._table = read_parquet(self._files["table.parquet"])
         if split is None or (split == ALL and ALL in self.splits):
-            return self._table
+            return whole
         names = list(self.splits)
         if split not in names:
             raise DataError(
@@ -149,7 +150,7 @@ class DatasetView:
                 where=f"its splits: {', '.join(names)}",
                 remedy="wire the port to the dataset of a split stage",
             )
-        return self._table.filter(pa.array(self._split_codes() == names.index(split)))
+        return whole.filter(pa.array(self._split_codes() == names.index(split)))
 
     def arrays(
         self, split: str
@@ -195,14 +196,15 @@ def _numbers(table: pa.Table, name: str, dataset: str) -> "np.ndarray[Any, Any]"
     if column.null_count or (
         pa.types.is_floating(kind) and not pc.all(pc.is_finite(column)).as_py() and len(column)
     ):
-        values = column.to_numpy().astype(np.float64)
+        present = np.isfinite(column.to_numpy().astype(np.float64))
         raise DataError(
-            f"{int((~np.isfinite(values)).sum())} of {len(values)} values of feature {name!r} are "
+            f"{int((~present).sum())} of {len(present)} values of feature {name!r} are "
             "missing, NaN or infinite",
             where=f"data set {dataset}, column {name}",
             remedy="fill them in before the snapshot, or add the column to `source.ignore`",
         )
-    return column.to_numpy()
+    values: np.ndarray[Any, Any] = column.to_numpy()
+    return values
 
 
 @component("loader", "dataset")

@@ -73,7 +73,8 @@ def class_names(table: pa.Table, label: str, task: Task, where: str) -> tuple[st
     if len(names) < FEW or (task == "binary" and len(names) != FEW):
         wanted = "exactly two classes" if task == "binary" else "at least two classes"
         raise DataError(
-            f"label column {label!r} holds {len(names)} distinct values, a {task} task wants {wanted}",
+            f"label column {label!r} holds {len(names)} distinct values, "
+            f"a {task} task wants {wanted}",
             where=where,
             remedy="check the label column and `task`",
         )
@@ -94,7 +95,10 @@ def targets(column: pa.ChunkedArray, task: Task, classes: Sequence[str]) -> "np.
     names = [class_name(v) for v in encoded.dictionary.to_pylist()]
     strangers = [name for name in names if name not in position]
     if strangers:
-        raise DataError(f"labels {strangers} are none of the classes {list(classes)}")
+        raise DataError(
+            f"labels {strangers} are none of the classes {list(classes)}",
+            remedy="take the snapshot of all rows, so that every class is known",
+        )
     table = np.array([position[name] for name in names], dtype=np.int64)
     found: np.ndarray[Any, Any] = table[encoded.indices.to_numpy(zero_copy_only=False)]
     return found.astype(np.float32) if task == "binary" else found

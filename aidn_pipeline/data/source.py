@@ -47,7 +47,9 @@ class SourceTable:
         """
         if self.table.num_rows == 0:
             raise DataError(
-                "the table has no rows", where=self.where, remedy="check the path and the export that wrote it"
+                "the table has no rows",
+                where=self.where,
+                remedy="check the path and the export that wrote it",
             )
         check_labels(self.table, self.label, self.where)
         classes = class_names(self.table, self.label, self.task, self.where)

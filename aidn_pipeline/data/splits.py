@@ -43,7 +43,8 @@ def _column_words(name: str, column: pa.ChunkedArray) -> U64:
         values = encoded.dictionary.to_pylist()
         words = [int.from_bytes(blake3(value).digest(length=8), "little") for value in values]
         table: U64 = np.array(words, dtype=np.uint64)
-        return table[encoded.indices.to_numpy(zero_copy_only=False)]
+        chosen: U64 = table[encoded.indices.to_numpy(zero_copy_only=False)]
+        return chosen
     numbers = bits(plain)
     # float32 and int8 widen without loss; an integer beyond 2**53 keeps its own bits.
     wide = numbers.astype(np.float64) if numbers.dtype.kind == "f" else numbers.astype(np.int64)

@@ -15,8 +15,10 @@ TOP = 20
 
 
 def statistics(table: pa.Table) -> dict[str, JSON]:
-    """For each column: nulls, distinct values, and by kind the range, mean and deviation, or the
-    most frequent values."""
+    """For each column: nulls, distinct values, and what its kind has.
+
+    Numbers have range, mean and deviation; text its most frequent values.
+    """
     return {
         name: _column(column)
         for name, column in zip(table.column_names, table.columns, strict=True)

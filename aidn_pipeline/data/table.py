@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from aidn_pipeline.core.fingerprint import JSON, Fingerprint, digest_bytes
 from aidn_pipeline.errors import CorruptObject, DataError
 
+# pyarrow's annotation knows only the default sizes, its code takes a mapping too.
+PAGES: Any = {"min_chunk_size": 16 * 1024, "max_chunk_size": 64 * 1024, "norm_level": 0}
 ROW_GROUP = 131_072
 """Rows in a row group of the canonical form."""
 
@@ -28,11 +30,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
         row_group_size=ROW_GROUP,
         compression="zstd",
         compression_level=1,
-        use_content_defined_chunking={
-            "min_chunk_size": 16 * 1024,
-            "max_chunk_size": 64 * 1024,
-            "norm_level": 0,
-        },
+        use_content_defined_chunking=PAGES,
         write_page_checksum=True,
         store_schema=True,
     )
@@ -64,7 +62,9 @@ def identity(table: pa.Table) -> str:
     columns: list[JSON] = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         valid = np.packbits(column.is_valid().to_numpy()).tobytes()
-        columns.append([name, str(column.type), digest_bytes(valid), *map(digest_bytes, _blocks(name, column))])
+        columns.append(
+            [name, str(column.type), digest_bytes(valid), *map(digest_bytes, _blocks(name, column))]
+        )
     return Fingerprint.of("table", [1, table.num_rows, columns]).digest
 
 

@@ -98,7 +98,7 @@ class Predictor:
         if len(raw) == 0:
             return torch.empty(0, self.signature.outputs)
         with torch.no_grad():
-            return torch.cat([self.model(self.preprocess(part)) for part in raw.split(ROWS)])
+            return torch.cat([self.model(self.preprocess(part)) for part in torch.split(raw, ROWS)])
 
     def _shares(self, outputs: Tensor) -> Tensor:
         if self.signature.task == "binary":
@@ -120,7 +120,9 @@ def bundle_document(
     Raises:
         StageFailed: if the checkpoint is not one for inference.
     """
-    lacking = [k for k in ("model", "code", "signature", "preprocess", "golden") if k not in description]
+    lacking = [
+        k for k in ("model", "code", "signature", "preprocess", "golden") if k not in description
+    ]
     if lacking:
         raise StageFailed(
             f"the checkpoint says nothing of {', '.join(lacking)}",

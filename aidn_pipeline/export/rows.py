@@ -45,11 +45,15 @@ def _array(array: "np.ndarray[Any, Any]", signature: Signature) -> "np.ndarray[A
             remedy=f"pass {width} features for each row; one row is an array of shape (1, {width})",
         )
     if array.dtype.kind not in "fiub":
-        raise DataError(f"an array of {array.dtype}, not numbers", where="rows", remedy="convert it to float32")
+        raise DataError(
+            f"an array of {array.dtype}, not numbers", where="rows", remedy="convert it to float32"
+        )
     table = np.ascontiguousarray(array.reshape(-1, width), dtype=np.float32)
     wrong = np.argwhere(~np.isfinite(table))
     if len(wrong):
-        raise _no_number(int(wrong[0, 0]) + 1, signature.features[int(wrong[0, 1])], table[tuple(wrong[0])])
+        raise _no_number(
+            int(wrong[0, 0]) + 1, signature.features[int(wrong[0, 1])], table[tuple(wrong[0])]
+        )
     return table
 
 

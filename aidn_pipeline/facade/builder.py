@@ -188,7 +188,9 @@ def as_overrides(key: str, value: Any) -> Sequence[str]:
     try:
         description = describe(value)
     except UnknownComponent as error:
-        raise UnknownComponent(error.problem, where=f"configure({key}=...)", remedy=error.remedy) from error
+        raise UnknownComponent(
+            error.problem, where=f"configure({key}=...)", remedy=error.remedy
+        ) from error
     if isinstance(value, str):
         return [f"{key}={value}"]
     if isinstance(description, dict) and "use" in description:

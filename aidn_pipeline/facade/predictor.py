@@ -1,11 +1,12 @@
-"""Inference from a bundle's folder. Torch is imported here, when something is predicted."""
+"""Inference from a bundle. Torch and pyarrow are imported here, when something is predicted."""
 
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from aidn_pipeline.core.index import Index
+from aidn_pipeline.errors import ModelNotFound
+from aidn_pipeline.facade.models import find_bundle
 from aidn_pipeline.facade.workspace import Workspace
 
 
@@ -17,27 +18,58 @@ class Predictor(Protocol):
         ...
 
 
-def open_folder(folder: Path, project: Path | None = None) -> Predictor:
-    """Opens a bundle; every byte and its golden rows are verified.
+def open_folder(folder: Path, workspace: Workspace) -> Predictor:
+    """Opens a bundle's folder; every byte and its golden rows are verified.
 
     Args:
         folder: with `model.json` and `weights.safetensors`.
-        project: whose components the model may be one of; the working folder's by default.
+        workspace: whose components the model may be one of.
 
     Raises:
         ModelNotFound: if there is no bundle.
         CorruptObject: if a byte differs from what was exported.
     """
-    return open_with(folder, Workspace.around(project).index)
+    predictor: Predictor = _bundle().load_bundle(folder, workspace.index)
+    return predictor
 
 
-def open_with(folder: Path, index: Index) -> Predictor:
-    """As `open_folder`, with the components that are known."""
-    bundle: Any = importlib.import_module("aidn_pipeline.export.bundle")
-    predictor: Predictor = bundle.load_bundle(folder, index)
+def open_model(reference: str, workspace: Workspace) -> Predictor:
+    """Opens `name`, `name@3` or a bundle's folder; a name is looked up in the store.
+
+    Raises:
+        ModelNotFound: if there is no such model or folder.
+        CorruptObject: if a byte differs from what was exported.
+    """
+    folder = Path(reference)
+    if folder.is_dir() or "/" in reference:
+        return open_folder(folder, workspace)
+    if not workspace.has_store:
+        raise ModelNotFound(
+            f"there is no model {reference!r}: nothing was run in this project yet",
+            where=str(workspace.project.root),
+            remedy="run a recipe that registers one, or name a bundle's folder",
+        )
+    with workspace.open_store() as store:
+        _, bundle = find_bundle(reference, store)
+        predictor: Predictor = _bundle().open_bundle(store.files(bundle), workspace.index)
     return predictor
 
 
 def answers(predictor: Predictor, rows: Any) -> list[dict[str, Any]]:
     """Predictions as JSON, one object for each row."""
     return [item.to_json() for item in predictor.predict(rows)]
+
+
+def parquet_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a Parquet file.
+
+    Raises:
+        DataError: if it is none.
+    """
+    data: Any = importlib.import_module("aidn_pipeline.data.rows")
+    rows: list[dict[str, Any]] = data.parquet_rows(path)
+    return rows
+
+
+def _bundle() -> Any:
+    return importlib.import_module("aidn_pipeline.export.bundle")

@@ -22,6 +22,7 @@ from aidn_pipeline.engine.run import StageResult
 from aidn_pipeline.errors import AidnError, ModelNotFound, NewerFormat, UsageError
 from aidn_pipeline.facade.models import ModelReference
 from aidn_pipeline.facade.predictor import Predictor, answers, open_folder
+from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.store import Store
 
 FORMAT = 1
@@ -93,7 +94,7 @@ class AiModelResult:
 
     @cached_property
     def _predictor(self) -> Predictor:
-        return open_folder(self._exported(), self.project)
+        return open_folder(self._exported(), Workspace.around(self.project))
 
     def _exported(self) -> Path:
         if self.bundle is None:
@@ -159,7 +160,7 @@ class AiModelResult:
             stages={name: _stage_from_json(item) for name, item in value["stages"].items()},
             metrics=value["metrics"],
             model=ModelReference.from_json(value["model"]) if value["model"] else None,
-            project=folder,
+            project=Path.cwd(),
             bundle=folder / "bundle",
         )
 

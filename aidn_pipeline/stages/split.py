@@ -1,13 +1,12 @@
 """A data set into training, validation and test rows: a view, no copy."""
 
-import math
 from dataclasses import dataclass
 
 from aidn_pipeline.core.artifact import Dataset
-from aidn_pipeline.core.component import component
+from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.core.stage import Stage, StageContext
 from aidn_pipeline.data.dataset import DatasetView, split_files
-from aidn_pipeline.errors import WrongType
+from aidn_pipeline.data.shares import check_shares
 
 
 @dataclass(frozen=True)
@@ -38,29 +37,29 @@ class Split(Stage[SplitInputs, SplitOutputs]):
     """
 
     seeded = False
-    train: float = 0.7
-    validation: float = 0.15
-    test: float = 0.15
+    train: float = setting(0.7, least=0, most=1)
+    validation: float = setting(0.15, least=0, most=1)
+    test: float = setting(0.15, least=0, most=1)
     seed: int = 0
     key: str | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_shares(self.shares)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the rows by split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def run(self, inputs: SplitInputs, ctx: StageContext) -> SplitOutputs:
         """Assigns each row.
 
         Raises:
-            WrongType: if the shares are no shares or do not sum to 1.
             DataError: if a split comes out empty or there is no column `key`.
         """
-        shares = {"train": self.train, "validation": self.validation, "test": self.test}
-        total = math.fsum(shares.values())
-        if min(shares.values()) < 0 or self.train <= 0 or not math.isclose(total, 1.0, abs_tol=1e-9):
-            raise WrongType(
-                f"shares {shares} sum to {total:g}; they must be at least 0 and sum to 1",
-                where="split",
-                remedy="such as `train: 0.7, validation: 0.15, test: 0.15`",
-            )
         view: DatasetView = ctx.load(inputs.dataset)
         table = ctx.refs(inputs.dataset)["table.parquet"]
         return SplitOutputs(
-            ctx.save(Dataset, split_files(view, table, shares, seed=self.seed, key=self.key))
+            ctx.save(Dataset, split_files(view, table, self.shares, seed=self.seed, key=self.key))
         )

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from aidn_pipeline.core.artifact import Checkpoint, Dataset, Params, Report, artifact_from_json
-from aidn_pipeline.core.component import component, setting
+from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.core.describe import describe
 from aidn_pipeline.core.events import TrialFinished
+from aidn_pipeline.core.objective import check_objective
 from aidn_pipeline.core.stage import Stage, StageContext
-from aidn_pipeline.errors import StageFailed, UnknownKey, WrongType
+from aidn_pipeline.errors import StageFailed
 from aidn_pipeline.sweep.loop import Driver, Sweep, errors_of
 from aidn_pipeline.sweep.parse import read_space
 from aidn_pipeline.sweep.protocols import Sampler, TrialScheduler
@@ -67,33 +68,17 @@ class SweepStage(Stage[SweepInputs, SweepOutputs]):
 
     trial: Any = setting(group="trainer", fixed=True)
     objective: Mapping[str, str]
-    num_trials: int = setting(20, extends=True)
+    num_trials: int = setting(20, extends=True, least=1)
     sampler: Sampler = setting(default_factory=RandomSampler, group="sampler")
     scheduler: TrialScheduler = setting(default_factory=NoScheduler, group="trial_scheduler")
     space: Mapping[str, Any] = setting(default_factory=dict, masks="trial")
-    lanes: int = 3
+    lanes: int = setting(3, least=1)
     seed: int | None = None
-    max_failures: int = setting(5, semantic=False)
+    max_failures: int = setting(5, semantic=False, least=0)
 
     def __post_init__(self) -> None:
-        for name, least in (("num_trials", 1), ("lanes", 1), ("max_failures", 0)):
-            if getattr(self, name) < least:
-                raise WrongType(
-                    f"{name} is at least {least}, not {getattr(self, name)}", where=name
-                )
-        unknown = sorted(self.objective.keys() - {"metric", "mode"})
-        if unknown:
-            raise UnknownKey(
-                f"unknown key {unknown[0]!r} of an objective",
-                where=f"objective.{unknown[0]}",
-                remedy="write `objective: {metric: val_loss, mode: min}`",
-            )
-        if not self.objective.get("metric") or self.objective.get("mode") not in ("min", "max"):
-            raise WrongType(
-                f"an objective has a metric and a mode, min or max, not {dict(self.objective)}",
-                where="objective",
-                remedy="write `objective: {metric: val_loss, mode: min}`",
-            )
+        check_ranges(self)
+        check_objective(self.objective)
 
     def run(self, inputs: SweepInputs, ctx: StageContext) -> SweepOutputs:
         """Runs the trials that are missing and picks the best.

@@ -218,6 +218,7 @@ def check_header(header: Path) -> None:
     data = header.read_bytes()
     if data == HEADER:
         return
+    value: Any = None
     try:
         value = json.loads(data)
         newer = (

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import Event
@@ -30,7 +30,7 @@ class StopAfter(StopFlag):
         super().__init__()
 
     @property
-    def signum(self) -> int:  # type: ignore[override]
+    def signum(self) -> int:
         """SIGTERM once it was looked at often enough, else 0."""
         self.looks += 1
         return signal.SIGTERM if self._after is not None and self.looks > self._after else 0
@@ -56,7 +56,7 @@ class Bench:
         self._folder = folder
         self._index = index
 
-    def __enter__(self) -> "Bench":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -1,5 +1,4 @@
-"""Augmentations: functions of a batch and the keys of its examples, components of the group
-`augmentation`."""
+"""Augmentations: functions of a batch and the keys of its examples."""
 
 import torch
 from torch import Tensor
@@ -36,4 +35,6 @@ def shift(inputs: Tensor, keys: Keys, *, pixels: int = 1) -> Tensor:
     rows = moves[:, :1] + torch.arange(height, device=inputs.device)
     columns = moves[:, 1:] + torch.arange(width, device=inputs.device)
     examples = torch.arange(batch, device=inputs.device)
-    return padded[examples[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return padded[examples[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )

@@ -19,7 +19,13 @@ from aidn_pipeline.core.fingerprint import JSON, canonical_json
 from aidn_pipeline.errors import CorruptObject, StageFailed
 from aidn_pipeline.training import randomness
 from aidn_pipeline.training.early_stop import Patience
-from aidn_pipeline.training.inference import FORMAT, MODEL, all_tensors, load_tensors, read_description
+from aidn_pipeline.training.inference import (
+    FORMAT,
+    MODEL,
+    all_tensors,
+    load_tensors,
+    read_description,
+)
 from aidn_pipeline.training.loop import Loop
 from aidn_pipeline.training.optimizer import Rates, load_optimizer, names_of, optimizer_state
 from aidn_pipeline.training.step import Step
@@ -90,8 +96,7 @@ def environment(device: torch.device, *, threads: int, deterministic: bool) -> d
 def state_files(
     state: TrainState, head: Mapping[str, JSON], env: Mapping[str, JSON]
 ) -> dict[str, list[bytes | memoryview]]:
-    """The files of a checkpoint; their blocks alias the live tensors, so write them before the next
-    step.
+    """The files of a checkpoint; write them before the next step: blocks alias the live tensors.
 
     Args:
         state: at the boundary of an optimiser step.
@@ -121,7 +126,7 @@ def state_files(
     if len(losses):
         tensors[LOSSES] = losses
     position = state.loop.position
-    description = {
+    description: dict[str, Any] = {
         **head,
         "format": FORMAT,
         "position": {
@@ -143,12 +148,16 @@ def state_files(
         "rng": rng,
         "environment": dict(env),
     }
-    return {"checkpoint.json": [canonical_json(description)], "state.safetensors": tensor_blocks(tensors)}
+    return {
+        "checkpoint.json": [canonical_json(description)],
+        "state.safetensors": tensor_blocks(tensors),
+    }
 
 
 def restore_state(state: TrainState, files: Mapping[str, Path]) -> None:
-    """Puts a checkpoint's state into freshly built objects; generators come last, because building
-    draws numbers.
+    """Puts a checkpoint's state into freshly built objects.
+
+    Generators come last, because building draws numbers.
 
     Raises:
         CorruptObject: if it does not fit this training. `state` is unusable then: build it anew.
@@ -160,7 +169,9 @@ def restore_state(state: TrainState, files: Mapping[str, Path]) -> None:
         _restore(state, description, tensors, str(path))
     except (KeyError, TypeError, RuntimeError) as error:
         raise CorruptObject(
-            f"the checkpoint lacks {error}", where=str(path), remedy="an earlier one is used instead"
+            f"the checkpoint lacks {error}",
+            where=str(path),
+            remedy="an earlier one is used instead",
         ) from error
 
 

@@ -7,8 +7,9 @@ from aidn_pipeline.core.component import component
 
 
 def better(value: float, than: float | None, mode: str, min_delta: float = 0.0) -> bool:
-    """Whether `value` beats `than` by more than `min_delta`; NaN never does, anything finite beats
-    None.
+    """Whether `value` beats `than` by more than `min_delta`.
+
+    NaN never does; anything finite beats None.
 
     Args:
         value: the newcomer.

@@ -1,4 +1,4 @@
-"""Components that are torch's own classes, by `group/name`; their fields come from their signature."""
+"""Components that are torch's own classes; their fields come from their signature."""
 
 EXTERNAL = {
     "optimizer/adadelta": "torch.optim:Adadelta",
@@ -18,8 +18,8 @@ EXTERNAL = {
     "lr_scheduler/plateau": "torch.optim.lr_scheduler:ReduceLROnPlateau",
     "lr_scheduler/step": "torch.optim.lr_scheduler:StepLR",
 }
-"""Optimisers are called with the parameter groups first; learning-rate schedulers with the optimiser,
-and stepped once an epoch (`plateau` with the monitored value)."""
+"""Paths by `group/name`. Optimisers are called with the parameter groups first; learning-rate
+schedulers with the optimiser, and stepped once an epoch (`plateau` with the monitored value)."""
 
 PACKAGES = ("torch",)
 """Distributions whose version decides what these classes do."""

@@ -98,7 +98,9 @@ class Run:
         self, trainer: Trainer, data: TrainingData, ctx: StageContext, device: torch.device
     ) -> None:
         if len(data.train[0]) == 0:
-            raise DataError("the training split is empty", where="split.train", remedy="give it a larger share")
+            raise DataError(
+                "the training split is empty", where="split.train", remedy="give it a larger share"
+            )
         self._trainer = trainer
         self._data = data
         self._ctx = ctx
@@ -109,7 +111,9 @@ class Run:
         self._validation = self._placed(data.validation) if data.validation else None
         self._loss = bound(trainer.loss_for(signature), signature)
         self._metrics = {k: bound(f, signature) for k, f in trainer.metrics_for(signature).items()}
-        self._env = environment(device, threads=trainer.threads, deterministic=trainer.deterministic)
+        self._env = environment(
+            device, threads=trainer.threads, deterministic=trainer.deterministic
+        )
         self._saved_at = time.monotonic()
         self._check_monitor()
         spec = ctx.index.find("model", describe(trainer.model)["use"])
@@ -137,7 +141,11 @@ class Run:
             )
         files = {n: b"".join(b) for n, b in state_files(state, self._head, self._env).items()}
         last = self._ctx.save(Checkpoint, files)
-        head = {**self._head, "golden": self._golden(state), "epoch": int(state.best.metrics["epoch"])}
+        head = {
+            **self._head,
+            "golden": self._golden(state),
+            "epoch": int(state.best.metrics["epoch"]),
+        }
         best = self._ctx.save(Checkpoint, best_files(state, head))
         return Fitted(best, last, finite(state.best.metrics))
 
@@ -150,7 +158,9 @@ class Run:
                     restore_state(state, files)
                     return state
             except CorruptObject as error:
-                place = f"epoch {candidate.epoch}" + (f", batch {candidate.batch}" if candidate.batch else "")
+                place = f"epoch {candidate.epoch}" + (
+                    f", batch {candidate.batch}" if candidate.batch else ""
+                )
                 self._ctx.emit(
                     Notice(
                         text=f"the checkpoint of {place} cannot be used ({error.problem}); "
@@ -261,14 +271,18 @@ class Run:
         outputs = outputs_of(model, inputs)
         with torch.no_grad():
             values = {"val_loss": float(self._loss(outputs, targets))}
-            return values | {f"val_{k}": float(m(outputs, targets)) for k, m in self._metrics.items()}
+            return values | {
+                f"val_{k}": float(m(outputs, targets)) for k, m in self._metrics.items()
+            }
 
     def _maybe_save(self, state: TrainState, epoch_end: bool) -> None:
         position, policy = state.loop.position, self._trainer.checkpoint
         wanted = self._ctx.stop_requested
         over = state.stopped or position.epoch == self._trainer.epochs
         seconds = time.monotonic() - self._saved_at
-        due = policy.due(epoch=position.epoch, epoch_end=epoch_end, step=position.step, seconds=seconds)
+        due = policy.due(
+            epoch=position.epoch, epoch_end=epoch_end, step=position.step, seconds=seconds
+        )
         if wanted or (due and not over):
             self._save(state)
         if wanted:
@@ -308,4 +322,7 @@ class Run:
         raw = self._data.golden
         with torch.no_grad():
             outputs = outputs_of(model, self._preprocess(raw.to(self._device)))
-        return {"rows": raw.reshape(len(raw), -1).tolist(), "outputs": outputs.double().cpu().tolist()}
+        return {
+            "rows": raw.reshape(len(raw), -1).tolist(),
+            "outputs": outputs.double().cpu().tolist(),
+        }

@@ -32,15 +32,14 @@ def outputs_of(model: nn.Module, inputs: Tensor) -> Tensor:
     training = model.training
     model.eval()
     with torch.no_grad():
-        outputs = torch.cat([model(part) for part in inputs.split(ROWS)])
+        outputs = torch.cat([model(part) for part in torch.split(inputs, ROWS)])
     model.train(training)
     return outputs
 
 
 def all_tensors(module: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name; tied ones once, buffers outside the state dict included."""
-    named = dict(module.named_parameters())
-    named.update(dict(module.named_buffers()))
+    named: dict[str, Tensor] = dict([*module.named_parameters(), *module.named_buffers()])
     return {name: tensor.detach() for name, tensor in named.items()}
 
 

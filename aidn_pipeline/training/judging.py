@@ -41,7 +41,7 @@ def scores(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> list[JSON
 
 
 def probabilities(outputs: Tensor) -> Tensor:
-    """Shares of each class, shape (n, classes), rows sum to 1; from a multi-class or binary head."""
+    """Shares of each class, shape (n, classes), rows sum to 1; from either kind of head."""
     if outputs.shape[-1] == 1:
         positive = torch.sigmoid(outputs)
         return torch.cat([1 - positive, positive], dim=-1)

@@ -18,8 +18,8 @@ from aidn_pipeline.training.order import Order
 from aidn_pipeline.training.step import Position, Step
 
 STRETCH = 64
-"""The most optimiser steps in a stretch: their examples are gathered at once, and the clock is looked
-at after them."""
+"""The most optimiser steps in a stretch: their examples are gathered at once, and the clock is
+looked at after them."""
 
 
 class StopWish(Protocol):
@@ -137,7 +137,7 @@ class Loop:
                 f"the loss became {losses[batch].item()} in epoch {self.position.epoch + 1}, "
                 f"step {step + 1} (lr {float(rate):.3g})",
                 where="trainer.optimizer.lr",
-                remedy="lower `optimizer.lr`, set `trainer.clip: 1.0`, or check the scale of the features",
+                remedy="lower `optimizer.lr`, set `trainer.clip: 1.0`, or rescale the features",
             )
         return losses
 
@@ -151,12 +151,12 @@ class Loop:
     def _stretch(self, last: int) -> None:
         position, size = self.position, self.pace.batch_size
         chosen = self._indices()[position.batch * size : last * size]
-        inputs = self._inputs.index_select(0, chosen).split(size)
-        targets = self._targets.index_select(0, chosen).split(size)
+        inputs = torch.split(self._inputs.index_select(0, chosen), size)
+        targets = torch.split(self._targets.index_select(0, chosen), size)
         if self.pace.accumulate > 1:
-            self._accumulated(inputs, targets, chosen.split(size))
+            self._accumulated(inputs, targets, torch.split(chosen, size))
         else:
-            self._single(inputs, targets, chosen.split(size))
+            self._single(inputs, targets, torch.split(chosen, size))
 
     def _single(
         self, inputs: Sequence[Tensor], targets: Sequence[Tensor], samples: Sequence[Tensor]

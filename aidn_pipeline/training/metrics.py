@@ -1,4 +1,4 @@
-"""Metrics: functions of a whole split's outputs and targets, called once; `mode` says what is better."""
+"""Metrics: functions of a whole split's outputs and targets; `mode` says what is better."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from aidn_pipeline.errors import DataError
 
 
 def predicted(outputs: Tensor) -> Tensor:
-    """int64 classes, shape (n,), from logits of a multi-class (n, classes) or binary (n, 1) head."""
+    """int64 classes, shape (n,), from logits of shape (n, classes), or (n, 1) of a binary head."""
     if outputs.shape[-1] == 1:
         return (outputs.squeeze(-1) > 0).to(torch.int64)
     return outputs.argmax(dim=-1)

@@ -1,6 +1,7 @@
 """The optimiser and its learning-rate schedule: built from components, stored by parameter name."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.training.schedules import Constant, Schedule
 
 PREFIX = "opt/"
+UNBOUNDED = ("inf", "-inf", "nan")
 
 
 def build_optimizer(factory: Factory, groups: Sequence[Mapping[str, Any]]) -> Optimizer:
@@ -25,7 +27,9 @@ def build_optimizer(factory: Factory, groups: Sequence[Mapping[str, Any]]) -> Op
     """
     chosen = factory.arguments
     settable = "fused" in inspect.signature(factory.target).parameters
-    open_choice = not any(chosen.get(k) for k in ("foreach", "fused", "differentiable", "capturable"))
+    open_choice = not any(
+        chosen.get(k) for k in ("foreach", "fused", "differentiable", "capturable")
+    )
     more = {"fused": True} if settable and open_choice and chosen.get("fused") is None else {}
     arguments = {k: v for k, v in chosen.items() if k not in more}
     params = [{**group, "params": list(group["params"].values())} for group in groups]
@@ -95,7 +99,9 @@ def load_optimizer(
 
 def _placed(key: str, value: Tensor, parameter: nn.Parameter) -> Tensor:
     if value.ndim and value.shape != parameter.shape:
-        raise _foreign(f"{key} has shape {tuple(value.shape)}, the parameter {tuple(parameter.shape)}")
+        raise _foreign(
+            f"{key} has shape {tuple(value.shape)}, the parameter {tuple(parameter.shape)}"
+        )
     # A step counter is a scalar that stays where the optimiser wants it: with its parameter for
     # the fused kernels, which is also where the others accept it.
     return value.to(parameter.device) if value.ndim or parameter.is_cuda else value
@@ -153,18 +159,24 @@ class Rates:
         """Counters of torch's schedule; what is configured is built anew from the recipe."""
         if self._torch is None:
             return {}
-        return {k: v for k, v in self._torch.state_dict().items() if _is_json(v)}
+        return {k: _text(v) for k, v in self._torch.state_dict().items() if _is_json(v)}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Puts back what `state` gave."""
         if self._torch is not None:
-            self._torch.load_state_dict({**self._torch.state_dict(), **state})
+            counters = {k: float(v) if v in UNBOUNDED else v for k, v in state.items()}
+            self._torch.load_state_dict({**self._torch.state_dict(), **counters})
 
     @property
     def lr(self) -> float:
         """The first group's rate."""
         rate = self._groups[0]["lr"]
         return float(rate.item() if isinstance(rate, torch.Tensor) else rate)
+
+
+def _text(value: Any) -> JSON:
+    # JSON has no infinity; a plateau starts from one.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _is_json(value: Any) -> bool:

@@ -15,14 +15,15 @@ from aidn_pipeline.core.fingerprint import JSON, derive_seed
 def seed_all(seed: int) -> None:
     """Seeds every global generator, each with a seed of its own."""
     random.seed(derive_seed(seed, "python"))
-    np.random.seed(derive_seed(seed, "numpy") % 2**32)
+    # Users' modules draw from this generator, so it is part of the state.
+    np.random.seed(derive_seed(seed, "numpy") % 2**32)  # noqa: NPY002
     torch.manual_seed(derive_seed(seed, "torch"))
 
 
 def capture(device: torch.device) -> tuple[dict[str, Tensor], dict[str, JSON]]:
     """The generators' states: tensors named `rng/...`, and what is no tensor as JSON."""
     version, words, python_gauss = random.getstate()
-    numpy_state: Any = np.random.get_state(legacy=False)
+    numpy_state: Any = np.random.get_state(legacy=False)  # noqa: NPY002
     tensors = {
         "rng/python": torch.tensor(words, dtype=torch.int64),
         "rng/numpy": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
@@ -44,7 +45,7 @@ def restore(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], device: tor
     """Puts back what `capture` gave. Comes last in a resume: building things draws numbers."""
     python, numpy_plain = plain["python"], plain["numpy"]
     random.setstate((python["version"], tuple(tensors["rng/python"].tolist()), python["gauss"]))
-    np.random.set_state(
+    np.random.set_state(  # noqa: NPY002
         {
             "bit_generator": "MT19937",
             "state": {
@@ -62,8 +63,11 @@ def restore(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], device: tor
 
 @contextmanager
 def undisturbed(*, threads: int, deterministic: bool, device: torch.device) -> Iterator[None]:
-    """Sets torch's threads and determinism for a block; afterwards these and all generators are as
-    they were, so that one training never decides what comes after it."""
+    """Sets torch's threads and determinism for a block.
+
+    Afterwards these and all generators are as they were, so that one training never decides what
+    comes after it.
+    """
     tensors, plain = capture(device)
     before = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()

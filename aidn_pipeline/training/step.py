@@ -44,7 +44,7 @@ class Step(Protocol):
         ...
 
     def modules(self) -> Mapping[str, nn.Module]:
-        """Everything whose parameters and buffers belong to the state; `model` is what is served."""
+        """What holds parameters and buffers of the state; `model` is what is served."""
         ...
 
     def param_groups(self) -> Sequence[Mapping[str, Any]]:
@@ -65,12 +65,14 @@ class Step(Protocol):
 
 
 def bound(factory: Factory, signature: Signature) -> Callable[..., Any]:
-    """The callable of a loss, metric or augmentation: a built object for a class, else the function
-    with its configured arguments. Nothing of the factory is left in the way of a call."""
+    """The callable of a loss, metric or augmentation, with nothing of the factory in a call's way.
+
+    A class is built; a function gets its configured arguments.
+    """
     if isinstance(factory.target, type):
         built: Callable[..., Any] = factory(signature=signature)
         return built
-    handed = {name: signature for name in factory.wants_signature}
+    handed = dict.fromkeys(factory.wants_signature, signature)
     arguments = {**handed, **factory.arguments}
     return partial(factory.target, **arguments) if arguments else factory.target
 

@@ -63,7 +63,7 @@ def tensor_blocks(tensors: Mapping[str, Tensor]) -> list[bytes | memoryview]:
         }
         offset += size
         if size:
-            blocks.append(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+            blocks.append(tensor.reshape(-1).view(torch.uint8).numpy().data)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 8) % ALIGN)
     return [struct.pack("<Q", len(text)) + text, *blocks]

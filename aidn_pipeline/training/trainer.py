@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from aidn_pipeline.core.component import Factory, component, setting
+from aidn_pipeline.core.component import Factory, check_ranges, component, setting
+from aidn_pipeline.core.objective import check_objective
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import WrongType
 from aidn_pipeline.training.early_stop import EarlyStop
@@ -25,7 +26,10 @@ ACCURACY = {"accuracy": Factory("metric", "accuracy", accuracy, {})}
 METRICS: dict[str, Mapping[str, Factory]] = {
     "multiclass": ACCURACY,
     "binary": ACCURACY,
-    "regression": {"mae": Factory("metric", "mae", mae, {}), "rmse": Factory("metric", "rmse", rmse, {})},
+    "regression": {
+        "mae": Factory("metric", "mae", mae, {}),
+        "rmse": Factory("metric", "rmse", rmse, {}),
+    },
 }
 
 
@@ -62,15 +66,17 @@ class Trainer:
     lr_scheduler: Any | None = setting(default_factory=Constant, group="lr_scheduler")
     loss: Any | None = setting(None, group="loss")
     metrics: Mapping[str, Any] | None = setting(None, group="metric")
-    monitor: Mapping[str, str] = setting(default_factory=lambda: {"metric": "val_loss", "mode": "min"})
+    monitor: Mapping[str, str] = setting(
+        default_factory=lambda: {"metric": "val_loss", "mode": "min"}
+    )
     augment: Any | None = setting(None, group="augmentation")
-    epochs: int = setting(20, extends=True)
-    batch_size: int = 32
-    accumulate: int = 1
-    clip: float = 0.0
+    epochs: int = setting(20, extends=True, least=1)
+    batch_size: int = setting(32, least=1)
+    accumulate: int = setting(1, least=1)
+    clip: float = setting(0.0, least=0)
     early_stop: EarlyStop | None = setting(None, group="early_stop")
     seed: int = 0
-    threads: int = 1
+    threads: int = setting(1, least=1)
     deterministic: bool = True
     device: str = setting("auto", semantic=False)
     checkpoint: CheckpointPolicy = setting(
@@ -83,20 +89,8 @@ class Trainer:
         Raises:
             WrongType: if a number is out of its range or `monitor` is incomplete.
         """
-        least = {"epochs": 1, "batch_size": 1, "accumulate": 1, "threads": 1, "clip": 0}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise WrongType(
-                    f"trainer.{name} is {getattr(self, name)}, the least is {bound}",
-                    where=f"trainer.{name}",
-                    remedy=f"write `trainer.{name}={bound}` or more",
-                )
-        if self.monitor.get("mode") not in ("min", "max") or not self.monitor.get("metric"):
-            raise WrongType(
-                f"trainer.monitor is {dict(self.monitor)}; it needs a metric and a mode",
-                where="trainer.monitor",
-                remedy="write `monitor: {metric: val_loss, mode: min}`",
-            )
+        check_ranges(self)
+        check_objective(self.monitor, where="monitor")
 
     def loss_for(self, signature: Signature) -> Factory:
         """The loss, or the task's usual one."""
@@ -116,6 +110,7 @@ def resolve_device(name: str, *, deterministic: bool) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device("cpu")
     try:
         device = torch.device(name)
         usable = device.type == "cpu" or (

@@ -1,5 +1,8 @@
-"""Transforms: torch modules from raw features to the model's input. They travel with a checkpoint
-and a bundle as descriptions, so that what serves a model cannot forget them."""
+"""Transforms: torch modules from raw features to the model's input.
+
+They travel with a checkpoint and a bundle as descriptions, so that what serves a model cannot
+forget them.
+"""
 
 from torch import Tensor, nn
 
@@ -23,7 +26,11 @@ class Rescale(nn.Module):
         """
         super().__init__()
         if divisor == 0:
-            raise WrongType("cannot divide by 0", where="transform.divisor", remedy="use 1 to leave features as they are")
+            raise WrongType(
+                "cannot divide by 0",
+                where="transform.divisor",
+                remedy="use 1 to leave features as they are",
+            )
         self.divisor = divisor
         self.offset = offset
 

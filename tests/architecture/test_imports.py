@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from importlinter.application import use_cases
 from importlinter.configuration import configure
-from support.source import FILES, PACKAGE, ROOT, imported_modules, name_of, tree
+from support.source import FILES, ROOT, imported_modules, name_of, tree
 
 HEAVY = ("torch", "numpy", "pyarrow", "hydra", "omegaconf", "optuna", "rich", "blake3")
 
@@ -66,7 +66,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 @pytest.mark.parametrize("name", ["--help", "--version"])
 def test_help_loads_nothing_heavy(name):
-    start = f"from aidn_pipeline.cli.main import main\ntry: main([{name!r}])\nexcept SystemExit: pass"
+    start = f"from aidn_pipeline.cli.main import main\nmain([{name!r}])"
     modules = modules_after(start)
     assert heavy(modules) == set()
     assert "aidn_pipeline.config.compose" not in modules
@@ -78,8 +78,8 @@ def test_planning_loads_no_torch_numpy_or_pyarrow(tmp_path):
     assert heavy(modules) & {"torch", "numpy", "pyarrow", "optuna"} == set()
 
 
-def test_one_deferred_import_is_all_there_is():
-    """The facade reads a bundle through the export layer, which needs torch, only to predict."""
+def test_a_module_is_imported_by_name_in_these_places_only():
+    """Names that are only known at run time, and what would make a start slow."""
     found = [
         name_of(path)
         for path in FILES
@@ -88,10 +88,11 @@ def test_one_deferred_import_is_all_there_is():
     ]
     allowed = {
         "aidn_pipeline/core/describe.py",  # a component's module, when its stage runs
-        "aidn_pipeline/facade/predictor.py",  # torch, when something is predicted
+        "aidn_pipeline/facade/predictor.py",  # torch and pyarrow, to predict
         "aidn_pipeline/cli/main.py",  # a verb's module, when it is typed
+        "aidn_pipeline/config/generate.py",  # our own components, when their index is made
         "aidn_pipeline/config/introspect_modules.py",  # a trusted project's modules, in a child
+        "aidn_pipeline/config/introspect.py",  # a declared class of another package, there too
         "aidn_pipeline/__init__.py",  # the public names, when they are used
     }
-    assert set(found) <= allowed
-    assert PACKAGE.is_dir()
+    assert set(found) == allowed

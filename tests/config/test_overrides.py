@@ -54,7 +54,7 @@ def test_removing_the_sweep_leaves_its_groups_unblamed(load: Load) -> None:
 def test_a_key_with_dots_is_set_and_removed_like_any_other(load: Load) -> None:
     space = load("stages.tune.space.optimizer.lr.low=1e-5", "~stages.tune.space.model.hidden")
     assert space.stages["tune"].stage["space"] == {
-        "optimizer.lr": {"low": 1e-5, "high": 0.1, "log": True}
+        "optimizer.lr": {"type": "float", "low": 1e-5, "high": 0.1, "log": True, "step": None}
     }
 
 
@@ -64,7 +64,7 @@ def test_a_new_key_with_dots_is_added_to_a_space(load: Load) -> None:
         .stages["tune"]
         .stage["space"]
     )
-    assert list(space) == ["optimizer.lr", "model.hidden", "optimizer.betas"]
+    assert list(space) == ["model.hidden", "optimizer.betas", "optimizer.lr"]
 
 
 def test_a_searched_key_on_the_command_line_is_pinned(load: Load) -> None:

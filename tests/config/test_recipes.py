@@ -10,6 +10,7 @@ from support.projects import Load, Write
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.recipe import list_recipes
+from aidn_pipeline.core.fingerprint import canonical_json
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.errors import (
     AidnError,
@@ -62,6 +63,24 @@ def test_null_in_a_file_removes_any_named_entry(load: Load, write: Write) -> Non
     spec = load(recipe="less")
     assert "export" not in spec.stages
     assert list(spec.stages["tune"].stage["space"]) == ["optimizer.lr"]
+
+
+def test_a_space_in_short_and_in_long_form_is_the_same_work(load: Load, write: Write) -> None:
+    head = f"{HEAD}stages:\n  tune:\n    space:\n"
+    write(
+        "recipes/short.yaml",
+        f"{head}      model.bias: any\n      optimizer.lr: {{low: 1, high: 2}}\n",
+    )
+    write(
+        "recipes/long.yaml",
+        f"{head}      optimizer.lr: {{type: float, high: 2.0, low: 1.0, log: true, step: null}}\n"
+        "      model.bias: {choices: [false, true], ordered: false}\n",
+    )
+    space = load(recipe="short").stages["tune"].stage["space"]
+    assert canonical_json(space) == canonical_json(
+        load(recipe="long").stages["tune"].stage["space"]
+    )
+    assert isinstance(space["optimizer.lr"]["low"], float)
 
 
 def test_a_second_instance_of_a_group_is_a_second_mount(load: Load, write: Write) -> None:

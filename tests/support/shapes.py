@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from aidn_pipeline.config.introspect import spec_of
 from aidn_pipeline.core.artifact import (
     Bundle,
     Checkpoint,
@@ -15,7 +16,6 @@ from aidn_pipeline.core.artifact import (
 )
 from aidn_pipeline.core.component import Factory, component, setting
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.core.introspect import spec_of
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import NoInputs, Stage, StageContext, port
 

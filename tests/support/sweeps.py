@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from aidn_pipeline.config.introspect import spec_of
 from aidn_pipeline.core.artifact import Artifact, Checkpoint, Dataset, Metrics, Params
 from aidn_pipeline.core.component import component, setting
 from aidn_pipeline.core.describe import build, complete
 from aidn_pipeline.core.events import Event, TrialFinished
 from aidn_pipeline.core.fingerprint import canonical_json, derive_seed, digest_bytes
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.core.introspect import spec_of
 from aidn_pipeline.core.pipeline import PipelineSpec, PortRef, StageSpec
 from aidn_pipeline.core.stage import Job, NoInputs, Stage, StageContext, port
 from aidn_pipeline.errors import DataError, StageFailed

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aidn_pipeline.config.introspect import spec_of
 from aidn_pipeline.core.artifact import File, Folder, Metrics, Params
 from aidn_pipeline.core.component import component, setting
 from aidn_pipeline.core.describe import complete
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.core.introspect import spec_of
 from aidn_pipeline.core.pipeline import PipelineSpec, PortRef, StageSpec
 from aidn_pipeline.core.stage import Job, NoInputs, Stage, StageContext
 from aidn_pipeline.errors import DataError, GateNotMet

@@ -89,7 +89,9 @@ class TableSource:
                 else "set `source.path`; a relative path is against the project's root",
             )
         if path.stat().st_size == 0:
-            raise DataError("the file is empty", where=self.path, remedy="write a header and rows into it")
+            raise DataError(
+                "the file is empty", where=self.path, remedy="write a header and rows into it"
+            )
         try:
             return reader(path)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -108,13 +110,17 @@ class TableSource:
         raise DataError(
             f"{'no' if count == 0 else 'more than one'} column {name!r} ({key}) in the table",
             where=self.path,
-            remedy=f"did you mean `{near[0]}`?" if near and not count else f"its columns: {columns}",
+            remedy=f"did you mean `{near[0]}`?"
+            if near and not count
+            else f"its columns: {columns}",
         )
 
     def _shape(self, features: tuple[str, ...]) -> tuple[int, ...]:
         if not features:
             raise DataError(
-                "the table has no feature column beside its label", where=self.path, remedy="add columns, or name `features`"
+                "the table has no feature column beside its label",
+                where=self.path,
+                remedy="add columns, or name `features`",
             )
         if not self.shape:
             return (len(features),)
@@ -123,7 +129,8 @@ class TableSource:
             product *= side
         if product != len(features):
             raise DataError(
-                f"shape {list(self.shape)} holds {product} values, the table has {len(features)} features",
+                f"shape {list(self.shape)} holds {product} values, "
+                f"the table has {len(features)} features",
                 where=self.path,
                 remedy="correct `source.shape`, or leave it out for flat rows",
             )

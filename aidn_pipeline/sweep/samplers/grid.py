@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from numpy.random import Generator
 
-from aidn_pipeline.core.component import component
+from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.core.fingerprint import JSON
 from aidn_pipeline.errors import WrongType
 from aidn_pipeline.sweep.space import Space
@@ -24,12 +24,11 @@ class GridSampler:
             that does not cover the grid.
     """
 
-    num: int = 5
+    num: int = setting(5, least=1)
     shuffle: bool = False
 
     def __post_init__(self) -> None:
-        if self.num < 1:
-            raise WrongType(f"num is at least 1, not {self.num}", where="num")
+        check_ranges(self)
 
     def propose(self, space: Space, history: History, rng: Generator) -> Mapping[str, JSON] | None:
         """A point without a trial; None when all have one."""

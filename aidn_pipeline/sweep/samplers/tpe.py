@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from numpy.random import Generator
 
-from aidn_pipeline.core.component import component
+from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.core.fingerprint import JSON
-from aidn_pipeline.errors import WrongType
 from aidn_pipeline.sweep.optuna_bridge import ask_tpe
 from aidn_pipeline.sweep.space import Space
 from aidn_pipeline.sweep.trial import History
@@ -29,14 +28,12 @@ class TPESampler:
         multivariate: one density over all params instead of one for each.
     """
 
-    num_startup: int = 10
-    num_candidates: int = 24
+    num_startup: int = setting(10, least=1)
+    num_candidates: int = setting(24, least=1)
     multivariate: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("num_startup", "num_candidates"):
-            if getattr(self, name) < 1:
-                raise WrongType(f"{name} is at least 1, not {getattr(self, name)}", where=name)
+        check_ranges(self)
 
     def propose(self, space: Space, history: History, rng: Generator) -> Mapping[str, JSON]:
         """A random draw at first, then the most promising candidate."""

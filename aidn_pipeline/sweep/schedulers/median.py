@@ -5,8 +5,7 @@ from statistics import median
 
 from numpy.random import Generator
 
-from aidn_pipeline.core.component import component
-from aidn_pipeline.errors import WrongType
+from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.sweep.protocols import Continue, Decision, NewTrial, Stop
 from aidn_pipeline.sweep.trial import History, Trial, loss_of
 
@@ -27,14 +26,12 @@ class MedianScheduler:
         min_trials: other trials that must have reached the epoch before one is stopped.
     """
 
-    warmup: int = 1
-    interval: int = 1
-    min_trials: int = 5
+    warmup: int = setting(1, least=1)
+    interval: int = setting(1, least=1)
+    min_trials: int = setting(5, least=1)
 
     def __post_init__(self) -> None:
-        for name in ("warmup", "interval", "min_trials"):
-            if getattr(self, name) < 1:
-                raise WrongType(f"{name} is at least 1, not {getattr(self, name)}", where=name)
+        check_ranges(self)
 
     def first(self, history: History, rng: Generator) -> NewTrial:
         """A trial up to the end of the warm-up."""

@@ -33,7 +33,8 @@ class CNN(nn.Module):
             raise DataError(
                 f"examples of shape {list(signature.shape)} are no images for {blocks} blocks",
                 where="model",
-                remedy=f"use (channels, height, width) of at least {2**blocks} pixels a side, fewer blocks, or model=mlp",
+                remedy=f"use (channels, height, width) of at least {2**blocks} pixels a side, "
+                "fewer blocks, or model=mlp",
             )
         width = signature.shape[0]
         parts: list[nn.Module] = []
@@ -51,7 +52,7 @@ class CNN(nn.Module):
         self.head = nn.Linear(width, signature.outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits or values, shape (batch, outputs), from images (batch, channels, height, width)."""
+        """Logits or values (batch, outputs), from images (batch, channels, height, width)."""
         pooled = self.features(images).mean(dim=(-2, -1))
         found: Tensor = self.head(self.dropout(pooled))
         return found

@@ -46,7 +46,9 @@ class MLP(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise WrongType(
-                f"unknown activation {activation!r}", where="model.activation", remedy=f"one of {', '.join(ACTIVATIONS)}"
+                f"unknown activation {activation!r}",
+                where="model.activation",
+                remedy=f"one of {', '.join(ACTIVATIONS)}",
             )
         if hidden < 1 or layers < 0 or not 0 <= dropout < 1:
             raise WrongType(

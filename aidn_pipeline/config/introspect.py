@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, get_args, get_origin
 
-from aidn_pipeline.core.annotations import (
+from aidn_pipeline.config.annotations import (
     Unrepresentable,
     artifact_port,
     docs_of,

@@ -9,11 +9,11 @@ import pytest
 import torch
 from support.shapes import Train, accuracy, register
 
-from aidn_pipeline.core.annotations import Unrepresentable, docs_of, field_type
+from aidn_pipeline.config.annotations import Unrepresentable, docs_of, field_type
+from aidn_pipeline.config.introspect import spec_of, spec_of_external
 from aidn_pipeline.core.artifact import Dataset, Metrics
 from aidn_pipeline.core.component import component, setting
 from aidn_pipeline.core.index import PortSpec
-from aidn_pipeline.core.introspect import spec_of, spec_of_external
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import ConfigError
 

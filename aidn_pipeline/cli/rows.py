@@ -1,0 +1,171 @@
+"""Raw rows from files, and answers to files."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aidn_pipeline.errors import DataError, UsageError
+from aidn_pipeline.facade.predictor import parquet_rows
+
+STDIN = "-"
+REMEDY = "give a list of objects, or of lists of numbers in the order of the features"
+
+
+def read_rows(source: str) -> list[Any]:
+    """Raw rows of a file, or of JSON on stdin for `-`.
+
+    Raises:
+        DataError: if the file is missing or cannot be read as what its name says.
+        UsageError: if its name says nothing that can be read.
+    """
+    path = Path(source)
+    if path.suffix == ".parquet":
+        return parquet_rows(path)
+    parse = parse_json if source == STDIN else PARSERS.get(path.suffix)
+    if parse is None:
+        raise UsageError(
+            f"rows cannot be read from {path.name!r}",
+            where=source,
+            remedy=f"end the name with {', '.join(PARSERS)} or .parquet, or give - for stdin",
+        )
+    try:
+        text = sys.stdin.read() if source == STDIN else path.read_text(encoding="utf-8")
+        return parse(text)
+    except (OSError, ValueError) as problem:
+        said = getattr(problem, "strerror", None) or problem
+        raise DataError(
+            f"the rows cannot be read: {said}", where=source, remedy=REMEDY
+        ) from problem
+
+
+def parse_json(text: str) -> list[Any]:
+    """Rows of a JSON list.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    value = json.loads(text)
+    if not isinstance(value, list):
+        raise ValueError(f"it holds one {type(value).__name__}, not a list of rows")  # noqa: TRY004
+    return value
+
+
+def parse_json_lines(text: str) -> list[Any]:
+    """Rows of JSON lines.
+
+    Raises:
+        ValueError: with the line's number, if one is no JSON.
+    """
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except ValueError as problem:
+                raise ValueError(f"line {number}: {problem}") from problem
+    return rows
+
+
+def parse_csv(text: str) -> list[Any]:
+    """Rows of CSV: named by its first line, or plain if that holds numbers.
+
+    Raises:
+        ValueError: with the line's number, if one has another width.
+    """
+    reader = csv.reader(io.StringIO(text), strict=True)
+    try:
+        lines = [(reader.line_num, line) for line in reader if line]
+    except csv.Error as problem:
+        raise ValueError(f"line {reader.line_num}: {problem}") from problem
+    if not lines:
+        return []
+    first = lines[0][1]
+    for number, line in lines:
+        if len(line) != len(first):
+            raise ValueError(f"line {number} has {len(line)} cells, the first has {len(first)}")
+    if all(isinstance(_cell(cell), float) for cell in first):
+        return [[_cell(cell) for cell in line] for _, line in lines]
+    return [dict(zip(first, map(_cell, line), strict=True)) for _, line in lines[1:]]
+
+
+def _cell(text: str) -> float | str:
+    # Text stays text: it may be the label; in a feature the model's own check names row and column.
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def write_answers(answers: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Writes answers in the form that the file's name says, whole or not at all.
+
+    Raises:
+        UsageError: if the name says none, or the file cannot be written.
+    """
+    text = writer_for(target)(answers)
+    fresh = target.with_name(f".{target.name}.new")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(target)
+    except OSError as problem:
+        raise UsageError(
+            f"the answers cannot be written: {problem.strerror}",
+            where=str(target),
+            remedy="name a file in a folder that exists and is writable",
+        ) from problem
+
+
+def writer_for(target: Path) -> Callable[[Sequence[Mapping[str, Any]]], str]:
+    """The form that a file's name says.
+
+    Raises:
+        UsageError: if it says none.
+    """
+    if target.suffix not in WRITERS:
+        raise UsageError(
+            f"answers cannot be written to {target.name!r}",
+            where=str(target),
+            remedy=f"end the name with one of {', '.join(WRITERS)}",
+        )
+    return WRITERS[target.suffix]
+
+
+def to_json(answers: Sequence[Mapping[str, Any]]) -> str:
+    """A JSON list, one answer a line."""
+    return "[\n" + ",\n".join(json.dumps(item) for item in answers) + "\n]\n"
+
+
+def to_json_lines(answers: Sequence[Mapping[str, Any]]) -> str:
+    """One JSON object a line."""
+    return "".join(json.dumps(item) + "\n" for item in answers)
+
+
+def to_csv(answers: Sequence[Mapping[str, Any]]) -> str:
+    """A column for the label and each class, or for each value of a regression."""
+    flat = [
+        {"label": item["label"], **{f"p_{k}": v for k, v in item["probabilities"].items()}}
+        if "label" in item
+        else {f"value_{i}": v for i, v in enumerate(item["values"])}
+        for item in answers
+    ]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(flat[0]) if flat else ["label"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return out.getvalue()
+
+
+PARSERS: Mapping[str, Callable[[str], list[Any]]] = {
+    ".json": parse_json,
+    ".jsonl": parse_json_lines,
+    ".csv": parse_csv,
+}
+WRITERS: Mapping[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
+    ".json": to_json,
+    ".jsonl": to_json_lines,
+    ".csv": to_csv,
+}

@@ -1,0 +1,26 @@
+"""Shares of the rows that the parts of a data set get. Standard library only."""
+
+import math
+from collections.abc import Mapping
+
+from aidn_pipeline.errors import WrongType
+
+
+def check_shares(shares: Mapping[str, float], *, where: str = "") -> None:
+    """Checks that shares are shares, and that something is left to train on.
+
+    Args:
+        shares: by split, `train` among them.
+        where: the config path above them, for messages.
+
+    Raises:
+        WrongType: if one is below 0, that of `train` is 0, or they do not add up to 1.
+    """
+    total = math.fsum(shares.values())
+    if min(shares.values()) < 0 or shares["train"] <= 0 or abs(total - 1.0) > 1e-9:
+        raise WrongType(
+            f"shares {dict(shares)} add up to {total:g}; they must be at least 0, that of train "
+            "above 0, and add up to 1",
+            where=where,
+            remedy="such as `train: 0.7, validation: 0.15, test: 0.15`",
+        )

@@ -1,0 +1,164 @@
+"""What a run looks like while it runs."""
+
+import io
+
+import pytest
+
+from aidn_pipeline.cli.lines import Lines
+from aidn_pipeline.cli.live import LiveTable
+from aidn_pipeline.cli.progress import RunProgress, detail, time_left
+from aidn_pipeline.cli.text import number, seconds, size, sparkline, table
+from aidn_pipeline.core.events import (
+    Notice,
+    Progress,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+    StageWaiting,
+    TrialFinished,
+)
+
+STARTED = [
+    RunStarted(run="r1", recipe="digits", stages=("tune", "train")),
+    StageStarted(stage="tune", action="run", reason="not run before"),
+]
+
+
+def trial(number, value, *, best=False, reused=False):
+    params = {"optimizer.lr": 0.01, "model.hidden": 64}
+    return TrialFinished(
+        number=number, total=4, params=params, value=value, best=best, reused=reused
+    )
+
+
+def epoch(done, total=10):
+    return Progress(done=done, total=total, unit="epoch", values={"val_loss": 0.5})
+
+
+def folded(*events, clock=lambda: 0.0):
+    progress = RunProgress(clock=clock)
+    for event in [*STARTED, *events]:
+        progress.take(event)
+    return progress
+
+
+def test_a_trial_counts_for_the_stage_that_runs_it():
+    stage = folded(trial(0, 0.5, best=True), trial(1, 0.7)).stages["tune"]
+    assert detail(stage, 1.0).startswith("trial 2/4  best 0.5")
+
+
+def test_the_time_left_is_that_of_the_trials_run_here():
+    stage = folded(trial(0, 0.5, reused=True), trial(1, 0.7)).stages["tune"]
+    assert time_left(stage, 6.0) == pytest.approx(12.0)
+
+
+def test_the_rate_is_that_of_the_epochs_seen_here():
+    times = iter([0.0, 2.0, 4.0])
+    progress = folded(epoch(5), epoch(7), clock=lambda: next(times))
+    assert time_left(progress.stages["tune"], 4.0) == pytest.approx(3.0)
+
+
+def test_a_new_trial_starts_its_rate_anew():
+    times = iter([0.0, 2.0, 10.0])
+    stage = folded(epoch(9), epoch(1), epoch(2), clock=lambda: next(times)).stages["tune"]
+    assert time_left(stage, 12.0) == pytest.approx((10 - 2) / 0.5)
+
+
+def test_a_stage_that_waits_says_for_whom():
+    stage = folded(StageWaiting(stage="tune", holder="process 5")).stages["tune"]
+    assert detail(stage, 0.0) == "waits for process 5"
+
+
+def test_piped_progress_is_plain_lines():
+    out = io.StringIO()
+    with Lines(out) as lines:
+        for event in [
+            *STARTED,
+            trial(0, 0.5, best=True),
+            trial(1, None),
+            epoch(1),
+            Notice(text="be careful", level="warning"),
+            StageWaiting(stage="tune", holder="process 5"),
+            StageFinished(stage="tune", action="run", seconds=2.0),
+            StageStarted(stage="train", action="reuse", reason="unchanged"),
+            StageFinished(stage="train", action="reuse", seconds=0.0),
+            StageFinished(stage="export", action="skip", seconds=0.0, problem="needs register"),
+            StageFinished(stage="register", action="run", seconds=0.0, problem="gate"),
+            RunFinished(run="r1", status="done", seconds=2.0),
+        ]:
+            lines.on_event(event)
+    assert out.getvalue().splitlines() == [
+        "run r1: digits",
+        "tune: run, not run before",
+        "  trial 1/4: 0.5  optimizer.lr=0.01  model.hidden=64  best so far",
+        "  trial 2/4: failed  optimizer.lr=0.01  model.hidden=64",
+        "be careful",
+        "tune: waits for process 5",
+        "tune: done in 2.0 s",
+        "train: reused",
+        "export: skipped, needs register",
+        "register: stopped after 0.0 s, gate",
+    ]
+
+
+def test_long_training_says_now_and_then_where_it_is(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr("aidn_pipeline.cli.lines.EVERY_S", 0.0)
+    lines = Lines(out)
+    for event in [*STARTED, epoch(3)]:
+        lines.on_event(event)
+    assert "tune: epoch 3/10  val_loss 0.5" in out.getvalue()
+
+
+def test_a_terminal_shows_the_stages_as_a_table(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    out = io.StringIO()
+    with LiveTable(out) as view:
+        for event in [
+            *STARTED,
+            Notice(text="[be] careful", level="warning"),
+            trial(0, 0.5, best=True),
+            epoch(3),
+            StageFinished(stage="tune", action="run", seconds=2.0),
+            StageFinished(stage="train", action="run", seconds=1.0, problem="no data"),
+        ]:
+            view.on_event(event)
+    text = out.getvalue()
+    assert all(
+        word in text for word in ("[be] careful", "tune", "2.0 s", "trial 1/4", "no data", "run r1")
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (0.04, "0.0 s"), (9.96, "10.0 s"), (12.4, "12 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
+)
+def test_durations_are_for_people(value, text):
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(3.0, "3"), (0.97741, "0.9774"), (1e-7, "1e-07")])
+def test_figures_have_four_digits(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(5, "5 B"), (43_700, "43.7 kB"), (2_000_000, "2.0 MB")])
+def test_sizes_have_units(value, text):
+    assert size(value) == text
+
+
+def test_a_curve_is_one_line():
+    assert sparkline([0.0, 1.0, float("nan"), 0.5]) == "▁█ ▅"
+    assert sparkline([float("inf")]) == ""
+    assert sparkline([1.0, 1.0]) == "▁▁"
+    assert len(sparkline([float(i) for i in range(1000)])) <= 40
+
+
+def test_a_table_of_nothing_is_nothing():
+    assert table([]) == ""
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_figure_that_is_not_finite_is_told_as_it_is(value):
+    assert number(value) == str(value)

@@ -1,0 +1,159 @@
+"""The documents are true: every block runs, every link leads somewhere, the reference is fresh."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from aidn_pipeline.config import reference
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+CONTINUES = re.compile(r"^<!-- continues: (?P<path>\S+) -->$", re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?://|mailto:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    place: str
+    language: str
+    title: str
+    text: str
+
+
+def blocks(document: Path) -> Iterator[Block]:
+    text = document.read_text(encoding="utf-8")
+    for found in FENCE.finditer(text):
+        language, *words = found["info"].split() or [""]
+        titles = [w.removeprefix("title=") for w in words if w.startswith("title=")]
+        line = text.count("\n", 0, found.start()) + 1
+        place = f"{document.relative_to(ROOT)}:{line}"
+        yield Block(place, language, titles[0] if titles else "", found["text"])
+
+
+def base_of(document: Path) -> Path | None:
+    found = CONTINUES.search(document.read_text(encoding="utf-8"))
+    return (document.parent / found["path"]).resolve() if found else None
+
+
+def chains() -> list[list[Path]]:
+    """Documents that are run in one folder: one that others continue, then those."""
+    running = [d for d in DOCUMENTS if any(b.language in RUNNERS for b in blocks(d))]
+    bases = {d: base_of(d) for d in running}
+    return [
+        [first, *(d for d in running if bases[d] == first)]
+        for first in running
+        if bases[first] is None
+    ]
+
+
+RUNNERS = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A user's environment: `aidn-run` and `python` on the path, nothing trusted, no store."""
+    shims = tmp_path / "bin"
+    shims.mkdir()
+    python = shlex.quote(sys.executable)
+    for name, words in {
+        "python": python,
+        "aidn-run": f"{python} -m aidn_pipeline.cli.main",
+    }.items():
+        (shims / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        (shims / name).chmod(0o755)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("AIDN_")}
+    return {
+        **kept,
+        "PATH": f"{shims}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+    }
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.parametrize("chain", chains(), ids=lambda chain: chain[0].stem)
+def test_every_block_runs(chain: list[Path], tmp_path: Path, environment: dict[str, str]) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    for block in (block for document in chain for block in blocks(document)):
+        if block.title:
+            file = project / block.title
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text, encoding="utf-8")
+        elif block.language in RUNNERS:
+            done = subprocess.run(
+                [*RUNNERS[block.language], block.text],
+                cwd=project,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            told = f"{block.place}\n{block.text}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            assert done.returncode == 0, told
+
+
+def test_the_error_in_the_readme_is_what_is_printed(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    shown = next(b.text for b in blocks(ROOT / "README.md") if b.text.startswith("$ "))
+    command, _, said = shown.partition("\n")
+    done = subprocess.run(
+        command.removeprefix("$ ").split(),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == (said, 2)
+
+
+def test_a_block_has_a_language_that_says_whether_it_runs() -> None:
+    known = {"bash", "python", "text", "json"}
+    odd = [b.place for d in DOCUMENTS for b in blocks(d) if b.language not in known and not b.title]
+    assert odd == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.stem)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for found in LINK.finditer(document.read_text(encoding="utf-8")):
+        target = (document.parent / found["path"]).resolve() if found["path"] else document
+        assert target.exists(), found[0]
+        if found["anchor"]:
+            assert found["anchor"] in anchors(target), found[0]
+
+
+def anchors(document: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.stem)
+def test_a_line_holds_one_sentence(document: Path) -> None:
+    prose = FENCE.sub("", document.read_text(encoding="utf-8"))
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "#"))]
+    numbered = re.compile(r"^\s*(\d+\.|-)\s")
+    plain = [line for line in lines if not numbered.match(line)]
+    assert [line for line in plain if re.search(r"[a-z)`]{2}\. [A-Z]", line)] == []
+
+
+def test_the_reference_is_fresh() -> None:
+    assert reference.main(["--check"]) == 0
+
+
+def test_a_stale_page_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    assert reference.main(["--check"]) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert reference.main([]) == 0
+    assert reference.main(["--check"]) == 0
