@@ -89,7 +89,7 @@ def load_recipe(
     """
     composed = compose(Library(project, index), name, overrides, environ)
     checker = Checker(index, list(composed.problems))
-    spec = _assemble(composed, checker)
+    spec = _assemble(name, composed, checker)
     if len(checker.problems) > 1:
         raise ConfigProblems(checker.problems)
     if checker.problems:
@@ -98,7 +98,7 @@ def load_recipe(
     return spec
 
 
-def _assemble(composed: Composed, checker: Checker) -> PipelineSpec | None:
+def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec | None:
     written: dict[str, Node] = {}
     whole = True
     for key in ("name", "seed", "run", "stages"):
@@ -130,6 +130,7 @@ def _assemble(composed: Composed, checker: Checker) -> PipelineSpec | None:
         _collect_origins(node, key, origins)
     return PipelineSpec(
         name=name,
+        recipe=recipe,
         stages={s.name: s for s in stages.values() if s is not None},
         seed=seed,
         origins=origins,

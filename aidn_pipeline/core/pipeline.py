@@ -51,7 +51,8 @@ class PipelineSpec:
     """What a recipe or a builder compiles to.
 
     Attributes:
-        name: the recipe's name.
+        name: what the recipe calls itself, and its models.
+        recipe: the name it was loaded by; its runs are compared with each other.
         stages: by name, in written order.
         seed: of the whole pipeline.
         origins: `file:line` or `override` of each config path, for messages.
@@ -62,6 +63,7 @@ class PipelineSpec:
 
     name: str
     stages: Mapping[str, StageSpec]
+    recipe: str = ""
     seed: int = 0
     origins: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)

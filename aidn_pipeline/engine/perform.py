@@ -21,7 +21,13 @@ from aidn_pipeline.engine.context import Context, SegmentPoints, seal_points
 from aidn_pipeline.engine.executors.base import Executor
 from aidn_pipeline.engine.fingerprint import Identity, Inputs, identify
 from aidn_pipeline.engine.stopping import StopFlag
-from aidn_pipeline.errors import AidnError, FoundBeforeStart, StageFailed
+from aidn_pipeline.errors import (
+    AidnError,
+    FoundBeforeStart,
+    Interrupted,
+    StageFailed,
+    StoreError,
+)
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.store.work import Work
 
@@ -88,7 +94,14 @@ class Performer:
             before = None if force else predecessor(self._store, identity)
             action: Action = "resume" if work.progress or before else "run"
             work.begin(identity.fingerprint)
-            outputs, observed = self._run_stage(name, effective, inputs, work, before)
+            try:
+                outputs, observed = self._run_stage(name, effective, inputs, work, before)
+            except (StoreError, Interrupted):
+                raise
+            except AidnError:
+                if not work.progress:
+                    self._store.scratch.discard(work.folder)
+                raise
             observed["seconds"] = round(time.monotonic() - started, 3)
             record = self._commit(name, identity, outputs, work, observed)
             return Done(action, record, time.monotonic() - started)

@@ -77,7 +77,7 @@ def make_plan(
         WiringError: if the stages need each other in a circle.
         CorruptObject: if the store's journal is damaged.
     """
-    before = last_records(spec.name, store)
+    before = last_records(spec.recipe or spec.name, store)
     planner = Planner(spec, store, index, project)
     rows: dict[str, PlanRow] = {}
     for name in order(spec.stages):

@@ -23,11 +23,11 @@ from aidn_pipeline.core.events import (
 )
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
-from aidn_pipeline.core.record import RunRecord
+from aidn_pipeline.core.record import RunRecord, StageRecord
 from aidn_pipeline.core.wiring import needs, order
 from aidn_pipeline.engine.executors.inline import InlineExecutor
-from aidn_pipeline.engine.perform import Done, Performer
-from aidn_pipeline.engine.plan import Plan, make_plan, resolve_inputs, with_params
+from aidn_pipeline.engine.perform import Performer
+from aidn_pipeline.engine.plan import Planner, last_records, resolve_inputs, with_params
 from aidn_pipeline.engine.stopping import StopFlag, listening
 from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted
 from aidn_pipeline.store.store import Store
@@ -101,7 +101,10 @@ class RunLoop:
         self._spec = spec
         self._store = store
         self._index = index
-        self._project = project
+        self._recipe = spec.recipe or spec.name
+        self._planner = Planner(spec, store, index, project)
+        self._before: Mapping[str, StageRecord] = {}
+        self._reasons: dict[str, str] = {}
         self._listeners = listeners
         self._facts = facts
         self._force = force
@@ -131,55 +134,58 @@ class RunLoop:
         self._store.recover()
         with self._store.locks.hold(f"run/{self.run_id}"):
             self._facts["order"] = names
-            plan = make_plan(self._spec, self._store, self._index, self._project, force=self._force)
+            self._before = last_records(self._recipe, self._store)
             self._facts.setdefault("host", socket.gethostname())
             self._facts.setdefault("pid", os.getpid())
             self._record("running")
-            self._emit(RunStarted(run=self.run_id, recipe=self._spec.name, stages=tuple(names)))
+            self._emit(RunStarted(run=self.run_id, recipe=self._recipe, stages=tuple(names)))
             with listening(self._stop, lambda text: self._emit(Notice(text=text, level="warning"))):
-                self._run_stages(names, plan)
+                self._run_stages(names)
             return self._finish(names)
 
-    def _run_stages(self, names: Sequence[str], plan: Plan) -> None:
+    def _run_stages(self, names: Sequence[str]) -> None:
         for name in names:
             stage = self._spec.stages[name]
-            missing = [n for n in needs(stage) if n in self._spec.stages and not self._done(n)]
+            known = dict.fromkeys(n for n in needs(stage) if n in self._spec.stages)
+            missing = [n for n in known if not self._done(n)]
             if missing or (self._error and not isinstance(self._error, GateNotMet)):
                 reason = f"needs {', '.join(missing)}" if missing else "the run stopped before it"
                 self._results[name] = StageResult(action="skip", reason=reason, status="skipped")
                 self._emit(StageFinished(stage=name, action="skip", seconds=0.0, problem=reason))
                 continue
-            row = plan.row(name)
             started = time.monotonic()
             try:
                 self._stop.check()
-                self._run_stage(stage, row.action, row.reason)
+                self._run_stage(stage)
             except AidnError as error:
                 self._error = error
-                self._failed(name, row.reason, error, time.monotonic() - started)
+                self._failed(name, error, time.monotonic() - started)
 
     def _done(self, name: str) -> bool:
         return name in self._results and self._results[name].status == "done"
 
-    def _run_stage(self, stage: StageSpec, action: Action, reason: str) -> None:
-        outputs = {name: result.outputs for name, result in self._results.items()}
+    def _run_stage(self, stage: StageSpec) -> None:
+        name, forced = stage.name, stage.name in self._force
+        outputs = {done: result.outputs for done, result in self._results.items()}
         inputs = resolve_inputs(stage, outputs)
         effective = with_params(self._index, stage, inputs, self._store)
-        self._emit(StageStarted(stage=stage.name, action=action, reason=reason))
-        done = self._performer.perform(
-            stage.name, stage.stage, effective, inputs, force=stage.name in self._force
-        )
-        self._results[stage.name] = StageResult(
+        # Planned again, now that everything before it is known: nothing is left to wait for.
+        row = self._planner.row(stage, outputs, self._before.get(name), forced=forced)
+        self._reasons[name] = row.reason
+        self._emit(StageStarted(stage=name, action=row.action, reason=row.reason))
+        done = self._performer.perform(name, stage.stage, effective, inputs, force=forced)
+        self._results[name] = StageResult(
             action=done.action,
-            reason=_final_reason(action, reason, done),
+            reason="unchanged" if done.action == "reuse" else row.reason,
             status="done",
             fingerprint=done.record.fingerprint,
             seconds=round(done.seconds, 3),
             outputs=done.record.outputs,
         )
-        self._emit(StageFinished(stage=stage.name, action=done.action, seconds=done.seconds))
+        self._emit(StageFinished(stage=name, action=done.action, seconds=done.seconds))
 
-    def _failed(self, name: str, reason: str, error: AidnError, seconds: float) -> None:
+    def _failed(self, name: str, error: AidnError, seconds: float) -> None:
+        reason = self._reasons.get(name, "")
         status = "gate_not_met" if isinstance(error, GateNotMet) else "failed"
         if isinstance(error, Interrupted):
             status = "interrupted"
@@ -217,7 +223,7 @@ class RunLoop:
         done = {n: r.fingerprint for n, r in self._results.items() if r.fingerprint}
         record = RunRecord(
             run=self.run_id,
-            recipe=self._spec.name,
+            recipe=self._recipe,
             status=status,
             started=self._started,
             stages=done,
@@ -229,12 +235,6 @@ class RunLoop:
             },
         )
         self._store.records.append("run", self.run_id, record.to_json())
-
-
-def _final_reason(planned: Action, reason: str, done: Done) -> str:
-    if done.action == "reuse":
-        return "unchanged"
-    return reason if planned != "wait" else f"{reason}, which came out changed"
 
 
 def run_status(store: Store, record: Mapping[str, Any]) -> str:

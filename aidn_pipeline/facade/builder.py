@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aidn_pipeline.config.recipe import load_recipe
@@ -96,14 +97,17 @@ class AiModelBuilder:
     def planned(self) -> tuple[PipelineSpec, Plan]:
         """The pipeline and its plan; raises as `plan` does."""
         spec = self.spec()
-        with self._store(spec) as store:
-            plan = make_plan(
-                spec,
-                store,
-                self.workspace.index,
-                self.workspace.project.root,
-                force=spec.run.get("force", ()),
-            )
+        with TemporaryDirectory() as nowhere:
+            # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
+            kept = self.workspace.has_store
+            with self._store(spec) if kept else Store.open(Path(nowhere)) as store:
+                plan = make_plan(
+                    spec,
+                    store,
+                    self.workspace.index,
+                    self.workspace.project.root,
+                    force=spec.run.get("force", ()),
+                )
         return spec, plan
 
     def build(self) -> AiModelResult:
@@ -129,7 +133,7 @@ class AiModelBuilder:
             )
             result = AiModelResult(
                 run=ran.run,
-                recipe=spec.name,
+                recipe=spec.recipe,
                 status=ran.status,
                 seconds=ran.seconds,
                 stages=ran.stages,

@@ -143,7 +143,7 @@ def test_a_stage_that_fails_says_where(empty, say):
 @pytest.mark.parametrize(
     ("text", "problem", "code"),
     [
-        ("x,label\n", "empty", 3),
+        ("x,label\n", "no rows", 3),
         ("x,label\n1,\n2,\n", "label", 3),
         ("x,y\n1,2\n", "label", 3),
     ],
@@ -157,8 +157,8 @@ def test_bad_data_fails_the_stage_that_reads_it(empty, say, text, problem, code)
 
 
 def test_an_alias_bomb_is_refused(empty, say):
-    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
-    recipe(empty, "bomb", bomb)
+    levels = (f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
+    recipe(empty, "bomb", "a0: &a0 [x, x]\n" + "".join(levels))
     code, _, err = say("recipe=bomb")
     assert code == 2
     assert "recipes/bomb.yaml" in err

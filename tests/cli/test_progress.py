@@ -7,7 +7,7 @@ import pytest
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
 from aidn_pipeline.cli.progress import RunProgress, detail, time_left
-from aidn_pipeline.cli.text import number, seconds, size, sparkline, table
+from aidn_pipeline.cli.text import number, sparkline
 from aidn_pipeline.core.events import (
     Notice,
     Progress,
@@ -130,33 +130,11 @@ def test_a_terminal_shows_the_stages_as_a_table(monkeypatch):
     )
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, ""), (0.04, "0.0 s"), (9.96, "10.0 s"), (12.4, "12 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
-)
-def test_durations_are_for_people(value, text):
-    assert seconds(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(3.0, "3"), (0.97741, "0.9774"), (1e-7, "1e-07")])
-def test_figures_have_four_digits(value, text):
-    assert number(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(5, "5 B"), (43_700, "43.7 kB"), (2_000_000, "2.0 MB")])
-def test_sizes_have_units(value, text):
-    assert size(value) == text
-
-
 def test_a_curve_is_one_line():
     assert sparkline([0.0, 1.0, float("nan"), 0.5]) == "▁█ ▅"
     assert sparkline([float("inf")]) == ""
     assert sparkline([1.0, 1.0]) == "▁▁"
     assert len(sparkline([float(i) for i in range(1000)])) <= 40
-
-
-def test_a_table_of_nothing_is_nothing():
-    assert table([]) == ""
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])

@@ -132,7 +132,8 @@ def test_a_sound_store_is_sound(here, say):
 
 
 def test_a_flipped_bit_is_named_with_what_remakes_it(copied, say):
-    victim = max((copied / ".aidn/objects").rglob("*"), key=lambda p: p.stat().st_size * p.is_file())
+    objects = (p for p in (copied / ".aidn/objects").rglob("*") if p.is_file())
+    victim = max(objects, key=lambda p: p.stat().st_size)
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
     victim.chmod(0o644)

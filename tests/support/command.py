@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+
 from support.source import ROOT
 
 QUICK = ("recipe=digits_train", "trainer.epochs=3", "stages.register.gate.accuracy.min=0.5")
