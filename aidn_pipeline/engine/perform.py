@@ -81,21 +81,27 @@ class Performer:
             AidnError: what the stage or the store says.
         """
         started = time.monotonic()
-        identity = identify(
-            self._index, configured, effective, inputs, seed=self._seed, project=self._project
-        )
+
+        def identified() -> Identity:
+            return identify(
+                self._index, configured, effective, inputs, seed=self._seed, project=self._project
+            )
+
+        identity = identified()
         if not force and (record := self.reusable(identity.fingerprint)):
             return Done("reuse", record, 0.0)
         lock = self._lock(name, identity)
         try:
             if not force and (record := self.reusable(identity.fingerprint)):
                 return Done("reuse", record, time.monotonic() - started)
+            _still(identity, identified(), name)
             work = self._open_work(identity, force=force)
             before = None if force else predecessor(self._store, identity)
             action: Action = "resume" if work.progress or before else "run"
             work.begin(identity.fingerprint)
             try:
                 outputs, observed = self._run_stage(name, effective, inputs, work, before)
+                _still(identity, identified(), name)
             except (StoreError, Interrupted):
                 raise
             except AidnError:
@@ -217,6 +223,17 @@ class Performer:
         self._store.records.append("stage", identity.fingerprint, record.to_json())
         self._store.scratch.discard(work.folder)
         return record
+
+
+def _still(identity: Identity, now: Identity, name: str) -> None:
+    # A file outside the store may change while it is waited for or read: what was made of it must
+    # not be kept under the fingerprint of its earlier bytes.
+    if now.fingerprint != identity.fingerprint:
+        raise StageFailed(
+            f"a file that stage {name!r} reads changed while it ran",
+            where=", ".join(now.hashed["files"]) or f"stages.{name}",
+            remedy="run the same command again",
+        )
 
 
 def predecessor(store: Store, identity: Identity) -> Predecessor | None:

@@ -15,7 +15,7 @@ from aidn_pipeline.core.events import Listener
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
-from aidn_pipeline.errors import AidnError, UnknownComponent
+from aidn_pipeline.errors import AidnError, StorageUnwritable, UnknownComponent
 from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.result import AiModelResult, metrics_of, newest
 from aidn_pipeline.facade.workspace import Workspace
@@ -173,11 +173,23 @@ class AiModelBuilder:
             return result
         folder = result.project / BUNDLES / result.model.name / str(result.model.version)
         try:
+            _refuse_links(folder, result.project / BUNDLES / result.model.name)
             store.checkout(bundle, folder)
         except AidnError as error:
             # The run is recorded and its work is kept: only the copy for people is missing.
             return replace(result, status="failed", error=result.error or error)
         return replace(result, bundle=folder)
+
+
+def _refuse_links(folder: Path, parent: Path) -> None:
+    # A project from a stranger must not make us write or delete outside of it.
+    for place in (folder, parent, parent.parent):
+        if place.is_symlink():
+            raise StorageUnwritable(
+                "bundles are not written through a symbolic link",
+                where=str(place),
+                remedy="replace the link by a folder; the bundle itself is kept in the store",
+            )
 
 
 def as_overrides(key: str, value: Any) -> Sequence[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.errors import AidnError, CorruptObject
+from aidn_pipeline.store.index import DAMAGE
 from aidn_pipeline.store.journal import scan
 from aidn_pipeline.store.store import Store
 
@@ -74,7 +75,9 @@ def _objects(store: Store, users: dict[str, str]) -> Iterator[Finding]:
             problem = store.objects.damage(digest)
         except AidnError as error:
             yield Finding(
-                str(store.root / "objects"), error.problem, "remove the file: it is none of ours"
+                str(store.root / "objects"),
+                error.problem,
+                error.remedy or "remove the file: it is none of ours",
             )
             continue
         if problem:
@@ -114,7 +117,7 @@ def _index(store: Store) -> Iterator[Finding]:
             sound = db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         finally:
             db.close()
-    except (sqlite3.Error, ValueError):
+    except DAMAGE:
         rows, sound = {}, False
     truth = {
         (line.payload["kind"], line.payload["key"]): (line.offset, line.size)

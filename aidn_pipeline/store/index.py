@@ -16,6 +16,9 @@ CREATE INDEX IF NOT EXISTS base ON line (base);
 CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER);
 """
 
+DAMAGE = (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError, MemoryError)
+"""What SQLite raises over a damaged file; names that are no UTF-8 come as a ValueError."""
+
 
 class JournalIndex:
     """Newest line of each (kind, key), with its place in the journal.
@@ -31,14 +34,14 @@ class JournalIndex:
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect(str(self._path))
-        except sqlite3.Error:
+        except DAMAGE:
             return self._anew()
 
     def _anew(self) -> sqlite3.Connection:
         try:
             self._disk.remove(self._path)
             return self._connect(str(self._path))
-        except (sqlite3.Error, OSError):
+        except (*DAMAGE, OSError):
             return self._connect(":memory:")
 
     def _connect(self, where: str) -> sqlite3.Connection:
@@ -46,7 +49,7 @@ class JournalIndex:
         try:
             # No flushes: whatever a power cut leaves is checked against the journal and remade.
             db.executescript("PRAGMA synchronous=OFF;" + TABLES)
-        except sqlite3.Error:
+        except DAMAGE:
             db.close()
             raise
         return db
@@ -55,7 +58,7 @@ class JournalIndex:
         """Offset and sequence number up to which the journal has been taken in."""
         try:
             row = self._db.execute("SELECT offset, sequence FROM covered").fetchone()
-        except sqlite3.Error:
+        except DAMAGE:
             self.clear()
             row = None
         return (int(row[0]), int(row[1])) if row else (0, 0)
@@ -85,7 +88,7 @@ class JournalIndex:
                 "INSERT OR REPLACE INTO covered VALUES (1, ?, ?)", (last[5] + last[6], last[4])
             )
             self._db.execute("COMMIT")
-        except (sqlite3.Error, OSError):
+        except (*DAMAGE, OSError):
             # A cache that cannot be written must not stop work: the journal has the line.
             self.clear()
 
@@ -114,7 +117,7 @@ class JournalIndex:
     def _rows(self, query: str, *values: str) -> list[tuple[int, int]]:
         try:
             return [(int(a), int(b)) for a, b in self._db.execute(query, values)]
-        except (sqlite3.Error, TypeError, ValueError):
+        except DAMAGE:
             return []
 
     def close(self) -> None:

@@ -36,6 +36,7 @@ class JournalFile:
         self.path = path
         self._disk = disk
         self._broken = False
+        self._placed = False
         self.end = 0
         """Offset behind the last line read or written here."""
         self.sequence = 0
@@ -116,9 +117,10 @@ class JournalFile:
                 self._broken = False
                 raise
             self._disk.sync(fd, self.path)
-            if is_new:
+            if not self._placed:
+                # Also for a file that is there: its maker may have been killed before this.
                 self._disk.sync_folder(self.path.parent)
-            self._broken = False
+            self._broken, self._placed = False, True
         finally:
             os.close(fd)
 
@@ -171,11 +173,13 @@ def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
     Raises:
         CorruptObject: at the first damaged line.
     """
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         if offset:
-            raise damaged(path, 0)
+            raise damaged(path, 0) from None
         return
-    with path.open("rb") as file:
+    with file:
         size = file.seek(0, os.SEEK_END)
         if size < offset:
             raise damaged(path, size)

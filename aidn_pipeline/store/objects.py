@@ -78,14 +78,17 @@ class Objects:
         return path
 
     def damage(self, digest: str) -> str:
-        """What is wrong with the object's bytes; empty if nothing is."""
+        """What is wrong with the object's bytes; empty if nothing is.
+
+        Raises:
+            StoreError: if they cannot be read, which says nothing of them.
+        """
         path = self.path(digest)
-        try:
-            actual = hash_file(path)
-        except FileNotFoundError:
-            return "is missing"
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
+        with typed(path, "reading an object"):
+            try:
+                actual = hash_file(path)
+            except FileNotFoundError:
+                return "is missing"
         return "" if actual == digest else "does not match its id"
 
     def read(self, digest: str) -> bytes:
@@ -107,8 +110,9 @@ class Objects:
             return content
         if isinstance(content, bytes):
             digest = digest_bytes(content)
-            if self._is_there(digest):
-                return FileRef(digest, len(content))
+            with typed(self._folder, "writing an object"):
+                if self._is_there(digest):
+                    return FileRef(digest, len(content))
             return self._write([content], len(content))
         if isinstance(content, Path):
             return self._write(blocks_of(content), content.stat().st_size)
@@ -152,6 +156,14 @@ class Objects:
         if self.damage(digest):
             self._set_aside(self.path(digest))
             return False
+        # Whoever wrote it may not have flushed it, or was killed before that.
+        fd = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._disk.sync(fd, self.path(digest))
+        finally:
+            os.close(fd)
+        self._disk.sync_folder(self.path(digest).parent)
+        self._disk.sync_folder(self._folder)
         self._verified.add(digest)
         return True
 

@@ -94,8 +94,13 @@ class Store:
         if fd is None:
             return
         try:
+            if not folder.is_dir():
+                return  # committed and removed by its owner in the meantime
             attempts = [e for e in self.work(folder.name).entries() if e["kind"] == "attempt"]
-            if not attempts or self.records.get("stage", attempts[-1]["fingerprint"]):
+            record = self.records.stage(attempts[-1]["fingerprint"]) if attempts else None
+            # Work whose outputs got lost is being done again: its progress is kept.
+            done = record is not None and all(map(self.has, record.outputs.values()))
+            if done or not attempts:
                 self.scratch.discard(folder)
         finally:
             self.locks.release(fd)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.toys import INDEX, pipeline, stage, whole
 
-from aidn_pipeline.core.events import Event, StageStarted
+from aidn_pipeline.core.events import Event, Progress, StageStarted
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.plan import make_plan
 from aidn_pipeline.engine.run import RunResult, run_pipeline, run_status
@@ -213,3 +213,20 @@ def test_a_damaged_checkpoint_is_reported_by_its_path(store):
     result = run(store, whole())
     assert isinstance(result.error, CorruptObject)
     assert str(file) in result.error.where
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept_under_its_old_bytes(store, tmp_path):
+    (tmp_path / "rows.txt").write_text("old")
+
+    class Meddler:
+        def on_event(self, event: Event) -> None:
+            if isinstance(event, Progress):
+                (tmp_path / "rows.txt").write_text("new")
+
+    spec = pipeline(stage("read", "read_file", path="rows.txt"))
+    result = run(store, spec, listeners=[Meddler()])
+    assert isinstance(result.error, StageFailed)
+    again = run(store, spec)
+    assert again.status == "done"
+    kept = again.stages["read"].outputs["file"]
+    assert store.objects.read(kept.digest) == b"new"

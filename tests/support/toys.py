@@ -7,6 +7,7 @@ from aidn_pipeline.config.introspect import spec_of
 from aidn_pipeline.core.artifact import File, Folder, Metrics, Params
 from aidn_pipeline.core.component import component, setting
 from aidn_pipeline.core.describe import complete
+from aidn_pipeline.core.events import Progress
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec, PortRef, StageSpec
 from aidn_pipeline.core.stage import Job, NoInputs, Stage, StageContext
@@ -164,7 +165,21 @@ def boom(file: File, ctx: StageContext, *, kind: str = "value") -> File:
     return ctx.save(File, ctx.files(file)[""].read_bytes())
 
 
-INDEX = Index([spec_of(target) for target in (Write, Upper, Count, Tune, Gate, boom)])
+@component("stage", "read_file")
+@dataclass(frozen=True, kw_only=True)
+class ReadFile(Stage[NoInputs, TextOut]):
+    """Reads a file of the project; says so before it keeps what it read."""
+
+    seeded = False
+    path: str = setting(content=True)
+
+    def run(self, inputs: NoInputs, ctx: StageContext) -> TextOut:
+        text = (ctx.project / self.path).read_bytes()
+        ctx.emit(Progress(done=1, total=1, unit="file", values={}))
+        return TextOut(ctx.save(File, text))
+
+
+INDEX = Index([spec_of(target) for target in (Write, Upper, Count, Tune, Gate, ReadFile, boom)])
 
 
 def stage(
