@@ -291,6 +291,7 @@ class _Repository(IConfigRepository):
     def get_sources(self) -> list[ConfigSource]:
         return []
 
+    # Hydra's composition of a defaults list asks for neither: sources are the library's concern.
     def get_schema_source(self) -> ConfigSource:
         raise NotImplementedError
 

@@ -245,10 +245,10 @@ def test_an_alias_bomb_is_refused_within_50_ms(load: Load, write: Write) -> None
     rows = [f"k{i}: &k{i} [{', '.join([f'*k{i - 1}'] * 9)}]" for i in range(1, 30)]
     write("recipes/bomb.yaml", "k0: &k0 [x, x]\n" + "\n".join(rows))
     load()  # imports are not what is timed
-    before = time.perf_counter()
+    before = time.process_time()
     with pytest.raises(BudgetExceeded):
         load(recipe="bomb")
-    assert time.perf_counter() - before < 0.05
+    assert time.process_time() - before < 0.05
 
 
 @pytest.mark.parametrize("shape", ["'${%s}${%s}'", "{x: '${%s}', y: '${%s}'}"])
