@@ -43,6 +43,10 @@ def summary(result: AiModelResult, took_s: float) -> str:
     if result.metrics:
         figures = "  ".join(f"{k} {number(v)}" for k, v in sorted(result.metrics.items()))
         rows.append(("metrics", figures))
+    if result.smoke:
+        rows.append(("smoke", "every stage ran; nothing was registered or kept"))
+        rows.append(("next", f"aidn-run recipe={result.recipe}"))
+        return "\n" + table([list(row) for row in rows])
     if result.model:
         rows.append(("model", str(result.model)))
     if result.bundle:

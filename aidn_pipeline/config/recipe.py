@@ -35,6 +35,12 @@ RUN_FIELDS = (
         type={"literal": ["full", "process"]},
         doc="full survives a power cut, process the death of processes",
     ),
+    FieldSpec(
+        name="smoke",
+        type="bool",
+        default=False,
+        doc="two batches and one trial in a store of its own; registers nothing",
+    ),
 )
 NO_FIELDS = ("inputs",)
 

@@ -72,6 +72,7 @@ def setting(
     content: bool = False,
     least: float | None = None,
     most: float | None = None,
+    smoke: Any = None,
 ) -> Any:
     """A dataclass field with what the planner must know of it.
 
@@ -89,6 +90,7 @@ def setting(
         content: the value is a path, relative to the project; the bytes there can change a result.
         least: smallest number it takes.
         most: largest number it takes.
+        smoke: its value in a smoke run; None leaves it as configured.
     """
     metadata = {
         "group": group,
@@ -100,6 +102,7 @@ def setting(
         "content": content,
         "least": least,
         "most": most,
+        "smoke": smoke,
     }
     if default_factory is not MISSING:
         return field(default_factory=default_factory, metadata=metadata)

@@ -32,6 +32,7 @@ class FieldSpec:
     content: bool = False
     least: float | None = None
     most: float | None = None
+    smoke: JSON = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,15 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from aidn_pipeline.config.recipe import load_recipe
+from aidn_pipeline.config.smoke import smallest
 from aidn_pipeline.core.artifact import Bundle
 from aidn_pipeline.core.component import mark_of
 from aidn_pipeline.core.describe import describe
@@ -81,9 +83,9 @@ class AiModelBuilder:
         Raises:
             FoundBeforeStart: if anything in it is wrong.
         """
-        return load_recipe(
-            self.recipe, self.overrides, self.workspace.project, self.workspace.index
-        )
+        index = self.workspace.index
+        spec = load_recipe(self.recipe, self.overrides, self.workspace.project, index)
+        return smallest(spec, index) if spec.run.get("smoke") else spec
 
     def plan(self) -> Plan:
         """What `build` would do, stage by stage, and why; runs nothing.
@@ -97,17 +99,15 @@ class AiModelBuilder:
     def planned(self) -> tuple[PipelineSpec, Plan]:
         """The pipeline and its plan; raises as `plan` does."""
         spec = self.spec()
-        with TemporaryDirectory() as nowhere:
-            # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
-            kept = self.workspace.has_store
-            with self._store(spec) if kept else Store.open(Path(nowhere)) as store:
-                plan = make_plan(
-                    spec,
-                    store,
-                    self.workspace.index,
-                    self.workspace.project.root,
-                    force=spec.run.get("force", ()),
-                )
+        # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
+        with self._store(spec) if self.workspace.has_store else _empty_store() as store:
+            plan = make_plan(
+                spec,
+                store,
+                self.workspace.index,
+                self.workspace.project.root,
+                force=spec.run.get("force", ()),
+            )
         return spec, plan
 
     def build(self) -> AiModelResult:
@@ -131,6 +131,7 @@ class AiModelBuilder:
                 facts=self._facts(spec),
                 force=spec.run.get("force", ()),
             )
+            smoke = bool(spec.run.get("smoke"))
             result = AiModelResult(
                 run=ran.run,
                 recipe=spec.recipe,
@@ -138,13 +139,17 @@ class AiModelBuilder:
                 seconds=ran.seconds,
                 stages=ran.stages,
                 metrics=metrics_of(ran.stages, store),
-                model=model_of_run(ran.stages, store),
+                # A smoke run has its versions and bundles in a store that goes with it.
+                model=None if smoke else model_of_run(ran.stages, store),
                 project=self.workspace.project.root,
+                smoke=smoke,
                 error=ran.error,
             )
             return self._with_bundle(result, store)
 
-    def _store(self, spec: PipelineSpec) -> Store:
+    def _store(self, spec: PipelineSpec) -> AbstractContextManager[Store]:
+        if spec.run.get("smoke"):
+            return _empty_store()
         return self.workspace.open_store(spec.run.get("durability", "full"))
 
     def _facts(self, spec: PipelineSpec) -> dict[str, Any]:
@@ -179,6 +184,12 @@ class AiModelBuilder:
             # The run is recorded and its work is kept: only the copy for people is missing.
             return replace(result, status="failed", error=result.error or error)
         return replace(result, bundle=folder)
+
+
+@contextmanager
+def _empty_store() -> Iterator[Store]:
+    with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
+        yield store
 
 
 def _refuse_links(folder: Path, parent: Path) -> None:

@@ -43,6 +43,7 @@ class AiModelResult:
         model: the registered version; None if there was none.
         bundle: folder of the servable model; None if nothing was exported.
         project: the project's root.
+        smoke: whether it was a smoke run, of which nothing is kept.
         error: what stopped the run.
     """
 
@@ -55,6 +56,7 @@ class AiModelResult:
     model: ModelReference | None
     project: Path
     bundle: Path | None = None
+    smoke: bool = False
     error: AidnError | None = field(default=None, compare=False)
 
     @property

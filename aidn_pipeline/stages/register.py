@@ -44,7 +44,7 @@ class RegisterStage(Stage[RegisterInputs, RegisterOutputs]):
     seeded: ClassVar[bool] = False
 
     name: str
-    gate: Mapping[str, Any] = setting(default_factory=dict)
+    gate: Mapping[str, Any] = setting(default_factory=dict, smoke={})
 
     def __post_init__(self) -> None:
         check_name(self.name)

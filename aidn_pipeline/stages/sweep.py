@@ -68,7 +68,7 @@ class SweepStage(Stage[SweepInputs, SweepOutputs]):
 
     trial: Any = setting(group="trainer", fixed=True)
     objective: Mapping[str, str]
-    num_trials: int = setting(20, extends=True, least=1)
+    num_trials: int = setting(20, extends=True, least=1, smoke=1)
     sampler: Sampler = setting(default_factory=RandomSampler, group="sampler")
     scheduler: TrialScheduler = setting(default_factory=NoScheduler, group="trial_scheduler")
     space: Mapping[str, Any] = setting(default_factory=dict, masks="trial")

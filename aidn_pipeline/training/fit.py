@@ -299,7 +299,8 @@ class Run:
         self._ctx.emit(CheckpointSaved(step=position.step, epoch=position.epoch))
 
     def _placed(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        features, targets = (t.to(self._device) for t in pair)
+        rows = self._trainer.limit_batches * self._trainer.batch_size or None
+        features, targets = (t[:rows].to(self._device) for t in pair)
         with torch.no_grad():
             return self._preprocess(features), targets
 

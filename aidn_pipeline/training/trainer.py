@@ -50,6 +50,7 @@ class Trainer:
         monitor: `metric` and `mode` (min or max) that pick the best epoch and stop early.
         augment: changes training inputs, keyed by (seed, epoch, example); null for none.
         epochs: passes over the training split; more continue from a shorter result.
+        limit_batches: take only the first so many micro-batches of each split; 0 takes all rows.
         batch_size: examples in a micro-batch.
         accumulate: micro-batches in an optimiser step.
         clip: largest norm of the gradient; 0 leaves it.
@@ -70,7 +71,8 @@ class Trainer:
         default_factory=lambda: {"metric": "val_loss", "mode": "min"}
     )
     augment: Any | None = setting(None, group="augmentation")
-    epochs: int = setting(20, extends=True, least=1)
+    epochs: int = setting(20, extends=True, least=1, smoke=1)
+    limit_batches: int = setting(0, since=2, least=0, smoke=2)
     batch_size: int = setting(32, least=1)
     accumulate: int = setting(1, least=1)
     clip: float = setting(0.0, least=0)
