@@ -104,9 +104,7 @@ def _check_names(
         for item in items
     ]
     named += [(key, settings) for key in project.components]
-    places = {
-        spec.key: f"the built-in {spec.module}:{spec.attribute}" for spec in builtin_index()
-    }
+    places = {spec.key: f"the built-in {spec.module}:{spec.attribute}" for spec in builtin_index()}
     for key, place in named:
         if key in places:
             raise ConfigError(

@@ -167,12 +167,12 @@ def sureness(outputs: Tensor, targets: Tensor, *, at: float = 0.5) -> float:
     "draws.py": '''\
 """Points of a search space."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 from aidn_pipeline import component
+from aidn_pipeline.sweep.trial import History
 
 
 @component("sampler", "corner")
@@ -182,9 +182,9 @@ class Corner:
 
     hidden: int = 4
 
-    def propose(self, space: Any, history: Sequence[Any], rng: Any) -> Mapping[str, Any]:
+    def propose(self, space: Any, history: History, rng: Any) -> Mapping[str, Any]:
         """The next point."""
-        return {"model.hidden": self.hidden + len(history)}
+        return {"model.hidden": self.hidden + len(history.trials)}
 ''',
 }
 
