@@ -331,7 +331,7 @@ def _default(target: Any, name: str, default: Any, factory: Any) -> Any:
     except AidnError as problem:
         raise _unusable(
             target,
-            f"the default of field {name!r}, a {type(value).__name__}, is nothing a recipe can hold",
+            f"a recipe cannot hold the default of field {name!r}, a {type(value).__name__}",
             "use a number, text, list, mapping or component as the default, or None",
         ) from problem
 

@@ -1,4 +1,4 @@
-"""A project in a folder of its own, written by hand: each kind of component, and what they share."""
+"""A project in a folder of its own, written by hand: components, and what they share."""
 
 from pathlib import Path
 
