@@ -6,8 +6,9 @@ line break changes no result.
 
 import ast
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -65,17 +66,20 @@ class Codebase:
         root: paths in results are relative to it.
         import_paths: folders that modules are imported from.
         counts: whether a module's code is part of what imports it.
+        installed: folders of packages that are named but lie elsewhere, by top-level name; paths
+            of their files in results are relative to these.
     """
 
     root: Path
     import_paths: Sequence[Path]
     counts: Callable[[str], bool] = lambda _: True
+    installed: Mapping[str, Path] = field(default_factory=dict)
     _parsed: dict[Path, tuple[str, ast.Module]] = field(default_factory=dict)
     _digests: dict[Path, str] = field(default_factory=dict)
 
     def file_of(self, module: str) -> Path | None:
         """The file a module is read from; None if it lies elsewhere."""
-        for folder in self.import_paths:
+        for folder in self._folders(module):
             base = folder.joinpath(*module.split("."))
             for file in (base / "__init__.py", base.with_suffix(".py")):
                 if file.is_file():
@@ -85,19 +89,36 @@ class Codebase:
     def modules_of(self, package: str) -> Iterator[tuple[str, Path]]:
         """All modules of a package with their files, sorted; a single module is one."""
         file = self.file_of(package)
-        if file is None and not any((p / package).is_dir() for p in self.import_paths):
+        if file is None and not any((p / package).is_dir() for p in self._folders(package)):
             raise ConfigError(
-                f"there is no package {package!r} in this project",
+                f"there is no package {package!r} in this project, and none is installed",
                 where=f"{self.root / 'pyproject.toml'} ([tool.aidn] packages)",
-                remedy=f"correct the name, or create `{package}/__init__.py`",
+                remedy=f"correct the name, create `{package}/__init__.py`, or install it",
             )
         if file is not None and file.name != "__init__.py":
             yield package, file
             return
-        for folder in self.import_paths:
+        for folder in self._folders(package):
             for file in sorted((folder / package).rglob("*.py")):
                 parts = file.relative_to(folder).with_suffix("").parts
                 yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
+
+    def _folders(self, module: str) -> tuple[Path, ...]:
+        home = self.installed.get(module.partition(".")[0])
+        return (*self.import_paths, home) if home else tuple(self.import_paths)
+
+    def path_of(self, file: Path) -> str:
+        """The path of a file in results."""
+        for folder in (self.root, *self.installed.values()):
+            if file.is_relative_to(folder):
+                return file.relative_to(folder).as_posix()
+        return file.as_posix()
+
+    def files(self, module: str) -> Iterator[Path]:
+        """The files that a module's code consists of."""
+        homes = (self.root, *self.installed.values())
+        for path in self.closure(module)[0]:
+            yield next((h / path for h in homes if (h / path).is_file()), Path(path))
 
     def tree(self, file: Path) -> tuple[str, ast.Module]:
         """Source and syntax tree of a file.
@@ -146,7 +167,7 @@ class Codebase:
             if file is None:
                 continue
             if self.counts(name):
-                code[_relative(file, self.root)] = self.digest(file)
+                code[self.path_of(file)] = self.digest(file)
                 waiting += _ancestors(name)
                 inner, outer = self._split(
                     _imports(self.tree(file)[1], name, file.name == "__init__.py")
@@ -160,11 +181,20 @@ class Codebase:
         foreign: set[str] = set()
         for name in imported:
             top = name.partition(".")[0]
-            if self.file_of(top) or any((path / top).is_dir() for path in self.import_paths):
+            if self.file_of(top) or any((path / top).is_dir() for path in self._folders(top)):
                 own += [name, *_ancestors(name)]
             elif top not in sys.stdlib_module_names:
                 foreign.add(top)
         return own, foreign
+
+
+def installed_folder(package: str) -> Path | None:
+    """The folder that an installed package is imported from, looked up and not imported."""
+    spec = PathFinder.find_spec(package)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    file = Path(spec.origin)
+    return file.parent.parent if file.name == "__init__.py" else file.parent
 
 
 def distributions(modules: set[str]) -> tuple[str, ...]:
@@ -193,7 +223,3 @@ def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
 def _ancestors(module: str) -> list[str]:
     parts = module.split(".")
     return [".".join(parts[:n]) for n in range(1, len(parts))]
-
-
-def _relative(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.as_posix()

@@ -5,12 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.config.builtin import PACKAGE, data_folder
-from aidn_pipeline.config.code import Codebase, distributions
+from aidn_pipeline.config.code import Codebase, distributions, installed_folder
 from aidn_pipeline.config.discover import Found, components_in
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.trust import needs_trust, require_trust
@@ -60,23 +61,58 @@ def own_components(project: Project) -> list[ComponentSpec]:
     Raises:
         ConfigError: if its code cannot be read or imported.
     """
-    codebase = Codebase(project.root, project.import_paths)
+    codebase = _codebase(project)
     files = {m: f for package in project.packages for m, f in codebase.modules_of(package)}
     cached = project.store_root / "cache" / f"components-{_key(project, codebase, files)}.json"
     specs = _read(cached)
     if specs is None:
         found = {m: list(components_in(codebase.tree(f)[1], f)) for m, f in files.items()}
+        _check_names(project, found, files)
         specs = _introspect(project, found)
         _write(cached, specs)
     return [_with_code(spec, codebase) for spec in specs]
 
 
+def _codebase(project: Project) -> Codebase:
+    codebase = Codebase(project.root, project.import_paths)
+    # A project may be installed, and its recipes stand in another folder.
+    elsewhere = {
+        name: folder
+        for name in project.packages
+        if not any((path / name).is_dir() for path in project.import_paths)
+        and codebase.file_of(name) is None
+        and (folder := installed_folder(name))
+    }
+    return replace(codebase, installed=elsewhere)
+
+
 def _key(project: Project, codebase: Codebase, files: dict[str, Path]) -> str:
-    reached = sorted({path for module in files for path in codebase.closure(module)[0]})
-    contents = {path: digest_bytes((project.root / path).read_bytes()) for path in reached}
+    reached = sorted({file for module in files for file in codebase.files(module)})
+    contents: JSON = {str(file): digest_bytes(file.read_bytes()) for file in reached}
     ours = digest_bytes((data_folder("schemas") / "components.json").read_bytes())
     facts: JSON = [FORMAT, sys.version, str(project.root), project.settings, contents, ours]
     return Fingerprint.of("own-components", facts).hex[:32]
+
+
+def _check_names(
+    project: Project, found: Mapping[str, list[Found]], files: Mapping[str, Path]
+) -> None:
+    settings = f"{project.root / 'pyproject.toml'} ([tool.aidn] components)"
+    named = [
+        (f"{item.group}/{item.name}", f"{files[module]}:{item.line}")
+        for module, items in found.items()
+        for item in items
+    ]
+    named += [(key, settings) for key in project.components]
+    places = {spec.key: f"the built-in {spec.module}:{spec.attribute}" for spec in builtin_index()}
+    for key, place in named:
+        if key in places:
+            raise ConfigError(
+                f"two components are named {key}: {places[key]} and the one at {place}",
+                where=place,
+                remedy=f"give this one a name of its own, such as `my_{key.partition('/')[2]}`",
+            )
+        places[key] = place
 
 
 def _introspect(project: Project, found: dict[str, list[Found]]) -> list[ComponentSpec]:

@@ -188,7 +188,16 @@ def _of_stage_function(target: Any) -> dict[str, Any]:
     injected: list[str] = []
     for item in inspect.signature(target).parameters.values():
         annotation = hints.get(item.name, Any)
+        if item.kind in (item.VAR_POSITIONAL, item.VAR_KEYWORD):
+            raise _unusable(
+                target,
+                f"`*{item.name}` is neither a port nor a field",
+                "name each port, and each field after `*`",
+            )
+        if item.kind is item.POSITIONAL_ONLY:
+            raise _positional_only(target, item)
         if item.kind is item.KEYWORD_ONLY:
+            _check_annotated(target, item, hints)
             found.append(_parameter_field(target, item, annotation, docs))
         elif annotation is StageContext or item.name == "ctx":
             injected.append(item.name)
@@ -230,6 +239,10 @@ def _of_factory(target: Callable[..., Any], group: str, lenient: bool) -> dict[s
         elif item.name in HANDED_OVER.get(group, ()) or _is_handed_over(target, item, annotation):
             injected.append(item.name)
         else:
+            if not lenient:
+                _check_annotated(target, item, hints)
+                if item.kind is item.POSITIONAL_ONLY:
+                    raise _positional_only(target, item)
             try:
                 one = _parameter_field(target, item, annotation, docs)
             except ConfigError:
@@ -266,6 +279,25 @@ def _is_handed_over(target: Any, item: inspect.Parameter, annotation: Any) -> bo
         return True
 
 
+def _check_annotated(target: Any, item: inspect.Parameter, hints: Mapping[str, Any]) -> None:
+    if item.name not in hints:
+        kind = "int" if item.default in (item.empty, None) else type(item.default).__name__
+        problem = (
+            f"parameter {item.name!r} has no annotation"
+            if item.annotation is item.empty
+            else f"the annotation {item.annotation!r} of {item.name!r} names nothing"
+        )
+        raise _unusable(target, problem, f"say what it takes, such as `{item.name}: {kind}`")
+
+
+def _positional_only(target: Any, item: inspect.Parameter) -> ConfigError:
+    return _unusable(
+        target,
+        f"parameter {item.name!r} is positional-only; a recipe gives its keys by name",
+        "take the `/` out of the parameters",
+    )
+
+
 def _parameter_field(
     target: Any, item: inspect.Parameter, annotation: Any, docs: Mapping[str, str]
 ) -> FieldSpec:
@@ -298,7 +330,9 @@ def _default(target: Any, name: str, default: Any, factory: Any) -> Any:
         return describe(value)
     except AidnError as problem:
         raise _unusable(
-            target, f"the default of field {name!r} cannot be written in a recipe", problem.remedy
+            target,
+            f"a recipe cannot hold the default of field {name!r}, a {type(value).__name__}",
+            "use a number, text, list, mapping or component as the default, or None",
         ) from problem
 
 
@@ -307,5 +341,14 @@ def _place(target: Any) -> str:
     return f"{getattr(target, '__module__', '?')}.{name}"
 
 
+def _where(target: Any) -> str:
+    try:
+        _, line = inspect.getsourcelines(target)
+        return f"{inspect.getsourcefile(target)}:{line}"
+    except (OSError, TypeError):
+        # Defined in a console or in C: there is no file.
+        return _place(target)
+
+
 def _unusable(target: Any, problem: str, remedy: str) -> ConfigError:
-    return ConfigError(f"{_place(target)}: {problem}", where=_place(target), remedy=remedy)
+    return ConfigError(f"{_place(target)}: {problem}", where=_where(target), remedy=remedy)

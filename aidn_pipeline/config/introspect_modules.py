@@ -11,7 +11,9 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.config.introspect import spec_of, spec_of_external
@@ -34,16 +36,36 @@ def _specs(request: Mapping[str, Any]) -> Iterator[ComponentSpec]:
     for module, attribute in request["components"]:
         try:
             target = getattr(importlib.import_module(module), attribute)
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             # The project's own code may raise anything; it is told with the module's name.
             raise ConfigError(
                 f"module {module} cannot be imported: {type(problem).__name__}: {problem}",
-                where=module,
-                remedy=f"try `python -c 'import {module}'`",
+                where=_place(problem, request["paths"]) or module,
+                remedy=_remedy(problem, module),
             ) from problem
         yield spec_of(target, module=module)
     for key, path in request["external"].items():
         yield spec_of_external(key, path)
+
+
+def _place(problem: BaseException, folders: Sequence[str]) -> str:
+    # The project's innermost line; the frames below it are of some library.
+    if isinstance(problem, SyntaxError) and problem.filename:
+        return f"{problem.filename}:{problem.lineno}"
+    places = [
+        f"{frame.filename}:{frame.lineno}"
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if any(Path(frame.filename).is_relative_to(folder) for folder in folders)
+    ]
+    return places[-1] if places else ""
+
+
+def _remedy(problem: BaseException, module: str) -> str:
+    if isinstance(problem, ModuleNotFoundError) and problem.name:
+        return f"install what provides {problem.name!r}, or correct the import"
+    if isinstance(problem, SystemExit):
+        return "put what ends the program under `if __name__ == '__main__':`"
+    return f"correct the line; `python -c 'import {module}'` shows the whole message"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ so a view copies nothing.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,60 @@ class DatasetView:
             rows[:, i] = _numbers(table, name, self.name)
         y = targets(table[signature.label], signature.task, signature.classes)
         return rows.reshape(-1, *signature.shape), y
+
+    def with_table(
+        self, table: pa.Table, *, preprocess: Sequence[Description] | None = None
+    ) -> dict[str, Content]:
+        """The files of this data set with other columns: `ctx.save(Dataset, view.with_table(t))`.
+
+        Rows keep their order and so their split. Columns that are new are features, after those
+        that are left.
+
+        Args:
+            table: as many rows as this data set, in its order, with the label.
+            preprocess: descriptions of the transforms on the way to the model; this data set's
+                by default.
+
+        Raises:
+            DataError: if rows or the label are missing, or no feature is left.
+        """
+        before, rows = self.signature, self.description["rows"]
+        known = self.table().column_names
+        names = [name for name in before.features if name in table.column_names]
+        names += [name for name in table.column_names if name not in known]
+        if table.num_rows != rows or before.label not in table.column_names or not names:
+            raise DataError(
+                f"a table of {table.num_rows} rows with the columns "
+                f"{', '.join(table.column_names[:8])} does not take the place of the {rows} rows "
+                f"of {self.name!r}",
+                where=f"data set {self.name}",
+                remedy=f"keep all rows in their order, the label {before.label!r} and a feature",
+            )
+        whole = before.features == tuple(names)
+        features = SourceTable(
+            name=self.name,
+            table=table,
+            label=before.label,
+            task=before.task,
+            features=tuple(names),
+            shape=before.shape if whole else (len(names),),
+            preprocess=self.preprocess if preprocess is None else preprocess,
+            provenance=self.description["provenance"],
+            where=f"data set {self.name}",
+        )
+        fresh = snapshot_files(features)
+        # The rows are those of before: so are the names of the classes, and how often a training
+        # row has each.
+        kept = {"classes": before.classes, "counts": before.counts}
+        description = {
+            **json.loads(fresh["dataset.json"]),
+            "splits": self.description["splits"],
+            "signature": replace(features.signature(), **kept).to_json(),
+        }
+        files: dict[str, Content] = {**fresh, "dataset.json": canonical_json(description)}
+        if "split.bin" in self._files:
+            files["split.bin"] = self._files["split.bin"].read_bytes()
+        return files
 
     def _split_codes(self) -> "np.ndarray[Any, np.dtype[np.uint8]]":
         if self._codes is None:

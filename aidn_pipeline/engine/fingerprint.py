@@ -120,6 +120,8 @@ def _semantic_value(
     group = component_group(kind)
     if group is None or value is None:
         return value
+    while "optional" in kind:
+        kind = kind["optional"]
     if isinstance(value, Mapping) and isinstance(value.get("use"), str) and "map" not in kind:
         return _semantic(index, index.find(group, value["use"]), value, extending=extending)
     if isinstance(value, Mapping):

@@ -51,7 +51,11 @@ def test_a_smoke_run_finds_what_is_broken(builder, tmp_path):
     rows = [f"{'two' if i == 7 else i},{'xy'[i % 2]}" for i in range(200)]
     (tmp_path / "rows.csv").write_text("\n".join(["a,label", *rows]))
     broken = builder.configure(
-        "source=table", "source.path=rows.csv", "source.label=label", "run.smoke=true"
+        "~stages.tune",
+        "source=table",
+        "source.path=rows.csv",
+        "source.label=label",
+        "run.smoke=true",
     )
 
     with pytest.raises(DataError, match="'a' holds string"):
