@@ -215,11 +215,11 @@ class DatasetView:
         fresh = snapshot_files(features)
         # The rows are those of before: so are the names of the classes, and how often a training
         # row has each.
-        kept = {"classes": before.classes, "counts": before.counts}
+        kept = replace(features.signature(), classes=before.classes, counts=before.counts)
         description = {
             **json.loads(fresh["dataset.json"]),
             "splits": self.description["splits"],
-            "signature": replace(features.signature(), **kept).to_json(),
+            "signature": kept.to_json(),
         }
         files: dict[str, Content] = {**fresh, "dataset.json": canonical_json(description)}
         if "split.bin" in self._files:
