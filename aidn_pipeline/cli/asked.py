@@ -17,11 +17,15 @@ class Asked:
         builder: the recipe with its changes.
         plan: only plan.
         json: end stdout with one JSON object.
+        traceback: show every frame of a failing stage.
+        pdb: open the debugger at the user's last frame of a failing stage.
     """
 
     builder: AiModelBuilder
     plan: bool
     json: bool
+    traceback: bool
+    pdb: bool
 
 
 def asked(given: Sequence[str], *, verb: str = "run") -> Asked:
@@ -32,7 +36,15 @@ def asked(given: Sequence[str], *, verb: str = "run") -> Asked:
         NotTrusted: if the workspace names code of its own and nobody trusted it.
     """
     arguments = parse(
-        given, {"--plan": "switch", "--json": "switch", "--force": "values"}, verb=verb
+        given,
+        {
+            "--plan": "switch",
+            "--json": "switch",
+            "--force": "values",
+            "--traceback": "switch",
+            "--pdb": "switch",
+        },
+        verb=verb,
     )
     recipes = [w.removeprefix("recipe=") for w in arguments.words if w.startswith("recipe=")]
     if len(recipes) != 1 or not recipes[0]:
@@ -46,4 +58,10 @@ def asked(given: Sequence[str], *, verb: str = "run") -> Asked:
     if forced:
         changes.append(f"run.force={json.dumps(forced)}")
     builder = AiModelBuilder.from_recipe(recipes[0]).configure(*changes)
-    return Asked(builder, arguments.has("--plan"), arguments.has("--json"))
+    return Asked(
+        builder,
+        plan=arguments.has("--plan"),
+        json=arguments.has("--json"),
+        traceback=arguments.has("--traceback"),
+        pdb=arguments.has("--pdb"),
+    )

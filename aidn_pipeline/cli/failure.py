@@ -1,23 +1,45 @@
 """How an error is told: to people as problem, place and remedy, to programs as one JSON object."""
 
 import json
+import os
 import sys
-import traceback
 from difflib import get_close_matches
+from pathlib import Path
 
+from aidn_pipeline.cli import frames
 from aidn_pipeline.cli.words import VERBS
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StageFailed, UsageError
 from aidn_pipeline.facade.result import run_json
 
 
-def tell(error: AidnError, cause: BaseException | None = None) -> None:
-    """Prints an error to stderr; a cause that is none of ours with its traceback first."""
-    # Only what is none of ours needs its traceback: a stage's own exception, or a bug.
-    foreign = cause is not None and not isinstance(cause, AidnError)
-    if foreign and (isinstance(error, StageFailed) or type(error) is AidnError):
-        traceback.print_exception(cause, file=sys.stderr)
+def tell(
+    error: AidnError,
+    cause: BaseException | None = None,
+    *,
+    project: Path | None = None,
+    every_frame: bool = False,
+) -> None:
+    """Prints an error to stderr; a cause that is none of ours with its traceback first.
+
+    Args:
+        error: what ended the command.
+        cause: what it came from.
+        project: root of the user's files, whose frames are shown; None shows every frame.
+        every_frame: show ours and the libraries' frames too, as AIDN_TRACEBACK=full does.
+    """
+    if is_foreign(error, cause):
+        assert cause is not None
+        full = every_frame or project is None or os.environ.get("AIDN_TRACEBACK") == "full"
+        told = frames.whole(cause) if full or project is None else frames.folded(cause, project)
+        print(told, file=sys.stderr)
     print(f"error: {error}", file=sys.stderr, flush=True)
+
+
+def is_foreign(error: AidnError, cause: BaseException | None) -> bool:
+    """Whether the cause is none of ours: a stage's own exception, or a bug."""
+    foreign = cause is not None and not isinstance(cause, AidnError)
+    return foreign and (isinstance(error, StageFailed) or type(error) is AidnError)
 
 
 def tell_programs(error: AidnError, seconds: float) -> None:

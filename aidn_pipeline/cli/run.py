@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from aidn_pipeline.cli import failure, plan
+from aidn_pipeline.cli import debugger, failure, plan
 from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
@@ -24,14 +24,17 @@ def main(given: Sequence[str]) -> int:
         return plan.tell(request.builder, as_json=request.json)
     out = sys.stderr if request.json else sys.stdout
     started = time.monotonic()
-    view = LiveTable(out) if out.isatty() else Lines(out)
-    with view:
+    view = LiveTable(out) if out.isatty() and not request.pdb else Lines(out)
+    with view, debugger.standing_aside(view):
         result = request.builder.listening(view).build()
     if result.error is None:
         print(summary(result, time.monotonic() - started), file=out)
     else:
-        failure.tell(result.error, result.error.__cause__)
+        cause = result.error.__cause__
+        failure.tell(result.error, cause, project=result.project, every_frame=request.traceback)
         print(unfinished(result), file=sys.stderr)
+        if request.pdb and cause is not None and failure.is_foreign(result.error, cause):
+            debugger.post_mortem(cause, result.project, out)
     if request.json:
         print(json.dumps(result.to_json()), flush=True)
     return result.error.exit_code if result.error else 0
@@ -62,5 +65,7 @@ def summary(result: AiModelResult, took_s: float) -> str:
 def unfinished(result: AiModelResult) -> str:
     """What is kept of a run that did not go through."""
     kept = [name for name, stage in result.stages.items() if stage.status == "done"]
-    status = result.status.replace("_", " ")
+    ended = [name for name, stage in result.stages.items() if stage.status == result.status]
+    # A trial's error names the trial; the stage it belongs to is said here.
+    status = " in stage ".join([result.status.replace("_", " "), *ended[:1]])
     return f"run {result.run}: {status}; kept: {', '.join(kept) or 'nothing new'}"

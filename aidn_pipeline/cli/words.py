@@ -18,7 +18,7 @@ class Word(NamedTuple):
 
 
 HELP_RUN = """\
-aidn-run recipe=NAME [key=value ...] [--plan] [--force STAGE] [--json]
+aidn-run recipe=NAME [key=value ...] [--plan] [--force STAGE] [--json] [--traceback] [--pdb]
 
 Runs a recipe: what is done already is reused, what was interrupted is resumed, the rest is run.
 
@@ -27,6 +27,8 @@ Runs a recipe: what is done already is reused, what was interrupted is resumed, 
   --plan           says what would be done, and why; runs nothing
   --force STAGE    runs a stage although its result exists; may be given several times
   --json           progress goes to stderr, one JSON object (schemas/run.schema.json) ends stdout
+  --traceback      a failing stage shows every frame, not only yours (or AIDN_TRACEBACK=full)
+  --pdb            a failing stage opens the debugger at your last frame
 
 Exit codes: 0 done; 1 an error of ours; 2 found before the first stage started; 3 a stage failed;
 4 a gate was not met, nothing was registered; 130, 143 interrupted: the same command continues.

@@ -31,6 +31,7 @@ from aidn_pipeline.training.inference import (
     preprocessing,
     read_description,
 )
+from aidn_pipeline.training.located import batch_of, located
 from aidn_pipeline.training.loop import Loop, Pace, finite
 from aidn_pipeline.training.optimizer import Rates, build_optimizer
 from aidn_pipeline.training.order import Order
@@ -129,7 +130,12 @@ class Run:
         state = self._start()
         loop, epochs = state.loop, self._trainer.epochs
         while loop.position.epoch < epochs and not state.stopped:
-            for epoch_end in loop.epoch():
+            stretches = loop.epoch()
+            while True:
+                with located(lambda: batch_of(loop.position)):
+                    epoch_end = next(stretches, None)
+                if epoch_end is None:
+                    break
                 if epoch_end:
                     self._end_epoch(state)
                 self._maybe_save(state, epoch_end)
@@ -250,7 +256,8 @@ class Run:
         values = {"train_loss": state.loop.end_epoch()}
         model = state.step.modules()["model"]
         if self._validation is not None:
-            values |= self._judge(model)
+            with located(lambda: f"the validation after epoch {state.loop.position.epoch}"):
+                values |= self._judge(model)
         epoch = state.loop.position.epoch
         monitored = values[metric]
         if better(monitored, state.best.value, mode):
