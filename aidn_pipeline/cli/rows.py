@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aidn_pipeline.core.columns import Cell
 from aidn_pipeline.errors import DataError, UsageError
 from aidn_pipeline.facade.predictor import parquet_rows
 
@@ -87,17 +88,18 @@ def parse_csv(text: str) -> list[Any]:
     for number, line in lines:
         if len(line) != len(first):
             raise ValueError(f"line {number} has {len(line)} cells, the first has {len(first)}")
-    if all(isinstance(_cell(cell), float) for cell in first):
-        return [[_cell(cell) for cell in line] for _, line in lines]
-    return [dict(zip(first, map(_cell, line), strict=True)) for _, line in lines[1:]]
+    # Cells stay text: what 01 means is for the model to say, which knows its columns.
+    if all(map(_is_number, first)):
+        return [list(map(Cell, line)) for _, line in lines]
+    return [dict(zip(first, map(Cell, line), strict=True)) for _, line in lines[1:]]
 
 
-def _cell(text: str) -> float | str:
-    # Text stays text: it may be the label; in a feature the model's own check names row and column.
+def _is_number(text: str) -> bool:
     try:
-        return float(text)
+        float(text)
     except ValueError:
-        return text
+        return False
+    return True
 
 
 def write_answers(answers: Sequence[Mapping[str, Any]], target: Path) -> None:

@@ -1,11 +1,13 @@
 """What a model must know of its data, handed over and never typed twice."""
 
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from aidn_pipeline.core.columns import Column
 from aidn_pipeline.core.fingerprint import JSON
 
 Task: TypeAlias = Literal["binary", "multiclass", "regression"]
+UNSAID: dict[str, JSON] = {"target_center": 0.0, "target_scale": 1.0, "columns": [], "ignored": []}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,10 @@ class Signature:
         classes: class names as text, in the order of the logits; empty for regression.
         counts: training examples of each class.
         targets: width of a regression target.
+        target_center: mean of the training targets of a regression.
+        target_scale: their deviation; not 0.
+        columns: of the raw rows, once they were prepared; empty while rows hold the features.
+        ignored: columns that a raw row may have beside them, of which nothing is read.
     """
 
     task: Task
@@ -34,6 +40,10 @@ class Signature:
     classes: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     targets: int = 1
+    target_center: float = 0.0
+    target_scale: float = 1.0
+    columns: tuple[Column, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -42,12 +52,26 @@ class Signature:
             return len(self.classes)
         return 1 if self.task == "binary" else self.targets
 
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        """Names of the columns that a raw row has, in order."""
+        return tuple(column.name for column in self.columns) or self.features
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Of one example before its transforms, without the batch axis."""
+        return (sum(column.width for column in self.columns),) if self.columns else self.shape
+
     def to_json(self) -> dict[str, JSON]:
         """The form kept in `model.json` and `dataset.json`."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        value = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        # What a data set has not stays unsaid, so that older ones keep their bytes.
+        return {k: v for k, v in value.items() if k not in UNSAID or v != UNSAID[k]}
 
     @classmethod
     def from_json(cls, value: dict[str, JSON]) -> "Signature":
         """The inverse of `to_json`."""
         fields = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-        return cls(**fields)  # type: ignore[arg-type]
+        columns: Any = fields.pop("columns", ())
+        read = (Column(**{**c, "categories": tuple(c["categories"])}) for c in columns)
+        return cls(**fields, columns=tuple(read))  # type: ignore[arg-type]

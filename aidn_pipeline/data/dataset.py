@@ -19,7 +19,8 @@ from aidn_pipeline.core.component import component
 from aidn_pipeline.core.fingerprint import JSON, canonical_json
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import Content, Description, FileRef
-from aidn_pipeline.data.labels import targets
+from aidn_pipeline.data.encoding import encode_table
+from aidn_pipeline.data.labels import target_units, targets
 from aidn_pipeline.data.source import SourceTable, class_counts
 from aidn_pipeline.data.splits import assign
 from aidn_pipeline.data.statistics import statistics
@@ -82,11 +83,14 @@ def split_files(
     signature = view.signature
     training = view.table().filter(pa.array(codes == 0))
     counted = class_counts(training, signature.label, signature.task, signature.classes)
+    center, scale = target_units(training, signature.label, signature.task)
     description = {
         **view.description,
         # A list: the order says which byte of `split.bin` stands for which split.
         "splits": [[name, count] for name, count in counts.items()],
-        "signature": replace(signature, counts=counted).to_json(),
+        "signature": replace(
+            signature, counts=counted, target_center=center, target_scale=scale
+        ).to_json(),
     }
     return {
         "dataset.json": canonical_json(description),
@@ -158,18 +162,21 @@ class DatasetView:
         """Raw features and targets of one split.
 
         Returns:
-            float32 features of shape (rows, *signature.shape), and targets: int64 classes (rows,),
-            float32 0 or 1 (rows,) for a binary task, float32 (rows, 1) for regression.
+            float32 features of shape (rows, *signature.raw_shape), and targets: int64
+            classes (rows,), float32 0 or 1 (rows,) for a binary task, float32 (rows, 1) for
+            regression.
 
         Raises:
             DataError: if there is no such split, or a feature is no number, missing or infinite.
         """
         signature = self.signature
         table = self.table(split)
+        y = targets(table[signature.label], signature.task, signature.classes)
+        if signature.columns:
+            return encode_table(signature.columns, table, where=f"data set {self.name}"), y
         rows = np.empty((table.num_rows, len(signature.features)), dtype=np.float32)
         for i, name in enumerate(signature.features):
             rows[:, i] = _numbers(table, name, self.name)
-        y = targets(table[signature.label], signature.task, signature.classes)
         return rows.reshape(-1, *signature.shape), y
 
     def with_table(
@@ -189,6 +196,12 @@ class DatasetView:
             DataError: if rows or the label are missing, or no feature is left.
         """
         before, rows = self.signature, self.description["rows"]
+        if before.columns:
+            raise DataError(
+                f"the columns of {self.name!r} are prepared already",
+                where=f"data set {self.name}",
+                remedy="change columns before the `prepare` stage",
+            )
         known = self.table().column_names
         names = [name for name in before.features if name in table.column_names]
         names += [name for name in table.column_names if name not in known]
@@ -215,7 +228,13 @@ class DatasetView:
         fresh = snapshot_files(features)
         # The rows are those of before: so are the names of the classes, and how often a training
         # row has each.
-        kept = replace(features.signature(), classes=before.classes, counts=before.counts)
+        kept = replace(
+            features.signature(),
+            classes=before.classes,
+            counts=before.counts,
+            target_center=before.target_center,
+            target_scale=before.target_scale,
+        )
         description = {
             **json.loads(fresh["dataset.json"]),
             "splits": self.description["splits"],
@@ -245,7 +264,7 @@ def _numbers(table: pa.Table, name: str, dataset: str) -> "np.ndarray[Any, Any]"
         raise DataError(
             f"feature {name!r} holds {kind}, not numbers",
             where=f"data set {dataset}, column {name}",
-            remedy="encode it as numbers, or add it to `source.ignore`",
+            remedy="prepare it: `pipeline=tabular`; or leave it out: add it to `source.ignore`",
         )
     if column.null_count or (
         pa.types.is_floating(kind) and not pc.all(pc.is_finite(column)).as_py() and len(column)
@@ -255,7 +274,7 @@ def _numbers(table: pa.Table, name: str, dataset: str) -> "np.ndarray[Any, Any]"
             f"{int((~present).sum())} of {len(present)} values of feature {name!r} are "
             "missing, NaN or infinite",
             where=f"data set {dataset}, column {name}",
-            remedy="fill them in before the snapshot, or add the column to `source.ignore`",
+            remedy="prepare it: `pipeline=tabular`; or leave it out: add it to `source.ignore`",
         )
     values: np.ndarray[Any, Any] = column.to_numpy()
     return values

@@ -13,6 +13,8 @@ from aidn_pipeline.errors import DataError
 
 FEW = 2
 """The fewest classes that can be told apart."""
+MANY = 20
+"""More distinct whole numbers than these are a quantity, not classes."""
 
 
 def check_labels(table: pa.Table, label: str, where: str) -> None:
@@ -102,3 +104,28 @@ def targets(column: pa.ChunkedArray, task: Task, classes: Sequence[str]) -> "np.
     table = np.array([position[name] for name in names], dtype=np.int64)
     found: np.ndarray[Any, Any] = table[encoded.indices.to_numpy(zero_copy_only=False)]
     return found.astype(np.float32) if task == "binary" else found
+
+
+def target_units(table: pa.Table, label: str, task: Task) -> tuple[float, float]:
+    """Mean and deviation of a regression's targets; 0 and 1 for classes or a constant."""
+    if task != "regression":
+        return 0.0, 1.0
+    values = table[label].to_numpy().astype(np.float64)
+    return float(values.mean()), float(values.std()) or 1.0
+
+
+def infer_task(column: pa.ChunkedArray) -> Task:
+    """What a label column asks for, by its values.
+
+    Two distinct values are binary. Numbers with a fraction, or more than 20 distinct ones, are a
+    regression. Everything else is multiclass.
+    """
+    present = column.drop_null().unique()
+    if len(present) == FEW:
+        return "binary"
+    if pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
+        whole = all(float(value).is_integer() for value in present.to_pylist())
+        return "multiclass" if whole and len(present) <= MANY else "regression"
+    return (
+        "regression" if pa.types.is_integer(column.type) and len(present) > MANY else "multiclass"
+    )

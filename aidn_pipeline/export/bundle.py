@@ -94,7 +94,7 @@ class Predictor:
         ]
 
     def outputs(self, raw: Tensor) -> Tensor:
-        """The network's outputs, shape (n, outputs), for raw features (n, *signature.shape)."""
+        """The network's outputs, shape (n, outputs), for raw features (n, *signature.raw_shape)."""
         if len(raw) == 0:
             return torch.empty(0, self.signature.outputs)
         with torch.no_grad():
@@ -265,7 +265,7 @@ def check_golden(predictor: Predictor, where: str) -> None:
     tolerance = golden.get("tolerance", TOLERANCE)
     rows = torch.tensor(golden["rows"], dtype=torch.float32)
     wanted = torch.tensor(golden["outputs"], dtype=torch.float32)
-    found = predictor.outputs(rows.reshape(-1, *predictor.signature.shape))
+    found = predictor.outputs(rows.reshape(-1, *predictor.signature.raw_shape))
     close = found.shape == wanted.shape and torch.allclose(
         found, wanted, rtol=tolerance["relative"], atol=tolerance["absolute"]
     )

@@ -9,23 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aidn_pipeline.core.columns import Cell, Column, reader
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
 
 
 def tensor_of(rows: Any, signature: Signature) -> Tensor:
-    """Raw features as float32, shape (n, *signature.shape).
+    """Raw features as float32, shape (n, *signature.raw_shape).
 
     Args:
-        rows: a list of mappings from column to number (the label column may be among them), a list
-            of lists in the order of the features, or an array of shape (n, features) or
+        rows: a list of mappings from column to value (the label column may be among them), a list
+            of lists in the order of the columns, or an array of shape (n, columns) or
             (n, *signature.shape).
-        signature: of the data the model was trained on.
+        signature: of the data the model was trained on. Where it has prepared columns, a value may
+            be missing (None, NaN or empty text) and a column that is missing is empty.
 
     Raises:
-        DataError: if a column is missing or unknown, a row has another width, or a value is no
-            finite number; names the row, counted from 1, and the column.
+        DataError: if a column is missing or unknown, a row has another width, or a value is not
+            what its column holds; names the row, counted from 1, and the column.
     """
+    if signature.columns:
+        plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=1)]
+        return torch.from_numpy(encode_rows(signature.columns, plain))
     if isinstance(rows, (np.ndarray, Tensor)):
         table = _array(np.asarray(rows), signature)
     else:
@@ -34,6 +39,35 @@ def tensor_of(rows: Any, signature: Signature) -> Tensor:
         for i, row in enumerate(plain):
             table[i] = _row(row, signature, i + 1)
     return torch.from_numpy(table).reshape(-1, *signature.shape)
+
+
+def encode_rows(
+    columns: Sequence[Column], rows: Sequence[Sequence[Any]]
+) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """Raw values in the order of the columns as numbers, shape (rows, sum of the widths).
+
+    Raises:
+        DataError: if a value is not of its column's kind; names the row, counted from 1.
+    """
+    found = np.empty((len(rows), sum(column.width for column in columns)), dtype=np.float32)
+    place = 0
+    for position, column in enumerate(columns):
+        read = reader(column)
+        for i, row in enumerate(rows):
+            try:
+                value = read(row[position])
+            except ValueError as problem:
+                raise DataError(
+                    f"{row[position]!r} is {problem}",
+                    where=f"row {i + 1}, column {column.name}",
+                    remedy="write it as in the training data; leave it empty if it is missing",
+                ) from problem
+            missing = math.isnan(value)
+            found[i, place] = column.fill if missing else value
+            if column.indicator:
+                found[i, place + 1] = missing
+        place += column.width
+    return found
 
 
 def _array(array: "np.ndarray[Any, Any]", signature: Signature) -> "np.ndarray[Any, Any]":
@@ -58,11 +92,29 @@ def _array(array: "np.ndarray[Any, Any]", signature: Signature) -> "np.ndarray[A
 
 
 def _row(row: Any, signature: Signature, number: int) -> list[float]:
-    names = signature.features
+    values = [_plain(value) for value in _cells(row, signature, number)]
+    for name, value in zip(signature.features, values, strict=True):
+        plain = isinstance(value, (bool, int, float, np.number, np.bool_))
+        if not plain or not math.isfinite(np.float32(value)):
+            raise _no_number(number, name, value)
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Cell):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
+    names = signature.raw_names
     if isinstance(row, Mapping):
         values = _named(row, signature, number)
-    elif isinstance(row, (Sequence, np.ndarray)) and not isinstance(row, (str, bytes)):
-        values = list(row)
+    elif isinstance(row, (Sequence, np.ndarray, Tensor)) and not isinstance(row, (str, bytes)):
+        values = row.tolist() if isinstance(row, (np.ndarray, Tensor)) else list(row)
     else:
         raise DataError(
             f"row {number} is {type(row).__name__}, neither named columns nor a list of numbers",
@@ -75,15 +127,11 @@ def _row(row: Any, signature: Signature, number: int) -> list[float]:
             where=f"row {number}",
             remedy=f"the features in order: {_listed(names)}",
         )
-    for name, value in zip(names, values, strict=True):
-        plain = isinstance(value, (bool, int, float, np.number, np.bool_))
-        if not plain or not math.isfinite(np.float32(value)):
-            raise _no_number(number, name, value)
     return values
 
 
 def _named(row: Mapping[str, Any], signature: Signature, number: int) -> list[Any]:
-    names = signature.features
+    names = signature.raw_names
     missing = [name for name in names if name not in row]
     if missing:
         unknown = [str(key) for key in row if key not in names]
@@ -95,7 +143,7 @@ def _named(row: Mapping[str, Any], signature: Signature, number: int) -> list[An
             if near
             else f"give every feature: {_listed(names)}",
         )
-    known = {*names, signature.label}
+    known = {*names, signature.label, *signature.ignored}
     extra = [str(key) for key in row if key not in known]
     if extra:
         raise DataError(

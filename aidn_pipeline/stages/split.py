@@ -23,7 +23,7 @@ class SplitOutputs:
     dataset: Dataset
 
 
-@component("stage", "split")
+@component("stage", "split", version=2)
 @dataclass(frozen=True, kw_only=True)
 class Split(Stage[SplitInputs, SplitOutputs]):
     """Splits by a hash of (seed, row): adding rows moves no other row, equal rows stay together.

@@ -89,7 +89,7 @@ class Trained:
     description: Mapping[str, Any]
 
     def outputs(self, raw: Tensor) -> Tensor:
-        """Outputs for raw features, shape (n, *signature.shape)."""
+        """Outputs for raw features, shape (n, *signature.raw_shape)."""
         with torch.no_grad():
             return outputs_of(self.model, self.preprocess(raw))
 

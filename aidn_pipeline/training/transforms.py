@@ -4,6 +4,7 @@ They travel with a checkpoint and a bundle as descriptions, so that what serves 
 forget them.
 """
 
+import torch
 from torch import Tensor, nn
 
 from aidn_pipeline.core.component import component
@@ -37,3 +38,51 @@ class Rescale(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(rows - offset) / divisor, element by element."""
         return (rows - self.offset) / self.divisor
+
+
+@component("transform", "tabular")
+class Tabular(nn.Module):
+    """Standardises numbers and spreads the codes of categories; numbers first, then categories."""
+
+    numbers: Tensor
+    center: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        *,
+        center: tuple[float, ...] = (),
+        scale: tuple[float, ...] = (),
+        categories: tuple[int, ...] = (),
+    ) -> None:
+        """Takes one entry of each for every number of a raw row.
+
+        Args:
+            center: subtracted from a number.
+            scale: what a number is then divided by; not 0.
+            categories: how many categories the number is a code of, 0 for a number as it is. Code 0
+                is none of them, k is the k-th.
+
+        Raises:
+            WrongType: if the lengths differ or a scale is 0.
+        """
+        super().__init__()
+        if not len(center) == len(scale) == len(categories) or 0 in scale:
+            raise WrongType(
+                "center, scale and categories have an entry for each number; no scale is 0",
+                where="transform.tabular",
+                remedy="leave it to the `prepare` stage, which fits them",
+            )
+        numbers = [i for i, count in enumerate(categories) if not count]
+        self.coded = [(i, count) for i, count in enumerate(categories) if count]
+        self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.int64))
+        self.register_buffer("center", torch.tensor([center[i] for i in numbers]))
+        self.register_buffer("scale", torch.tensor([scale[i] for i in numbers]))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Features (batch, numbers + all categories) from raw rows (batch, numbers)."""
+        parts = [(rows[:, self.numbers] - self.center) / self.scale]
+        for place, count in self.coded:
+            spread = nn.functional.one_hot(rows[:, place].long(), count + 1)
+            parts.append(spread[:, 1:].to(rows.dtype))
+        return torch.cat(parts, dim=1)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from aidn_pipeline.core.component import component, setting
 from aidn_pipeline.core.signature import Task
+from aidn_pipeline.data.labels import infer_task
 from aidn_pipeline.data.source import SourceTable
 from aidn_pipeline.errors import DataError
 
@@ -31,7 +33,8 @@ class TableSource:
     Attributes:
         path: CSV (with a header line), `.jsonl` or Parquet, relative to the project.
         label: name of the label column.
-        task: `multiclass`, `binary` or `regression`.
+        task: `multiclass`, `binary`, `regression`, or `auto`: numbers with a fraction or many of
+            them are a regression, two values are binary, others are classes.
         features: feature columns; empty takes every column but the label and `ignore`.
         ignore: columns that are kept in the snapshot and are no features, such as a row id.
         shape: of one example, such as [1, 28, 28]; empty for a flat row.
@@ -40,7 +43,7 @@ class TableSource:
 
     path: str = setting(content=True)
     label: str = "label"
-    task: Task = "multiclass"
+    task: Task | Literal["auto"] = "multiclass"
     features: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
@@ -63,7 +66,7 @@ class TableSource:
             name=Path(self.path).stem,
             table=table.replace_schema_metadata(None),
             label=self.label,
-            task=self.task,
+            task=infer_task(table[self.label]) if self.task == "auto" else self.task,
             features=features,
             shape=self._shape(features),
             preprocess=[{"use": "rescale", "divisor": self.scale}] if self.scale != 1.0 else [],

@@ -5,9 +5,10 @@ from torch import Tensor, nn
 from aidn_pipeline.core.component import component
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.training.models.units import TargetUnits
 
 
-@component("model", "cnn")
+@component("model", "cnn", version=2)
 class CNN(nn.Module):
     """Blocks of convolution, batch norm, ReLU and 2x2 pooling, then the mean over the image.
 
@@ -50,9 +51,11 @@ class CNN(nn.Module):
         self.features = nn.Sequential(*parts)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, signature.outputs)
+        regression = signature.task == "regression"
+        self.units = TargetUnits(signature) if regression else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits or values (batch, outputs), from images (batch, channels, height, width)."""
         pooled = self.features(images).mean(dim=(-2, -1))
-        found: Tensor = self.head(self.dropout(pooled))
+        found: Tensor = self.units(self.head(self.dropout(pooled)))
         return found

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from aidn_pipeline.core.component import component
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import WrongType
+from aidn_pipeline.training.models.units import TargetUnits
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -16,7 +17,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-@component("model", "mlp")
+@component("model", "mlp", version=2)
 class MLP(nn.Module):
     """Linear layers with an activation between; features of any shape are flattened."""
 
@@ -67,6 +68,8 @@ class MLP(nn.Module):
                 parts.append(nn.Dropout(dropout))
             width = hidden
         parts.append(nn.Linear(width, signature.outputs))
+        if signature.task == "regression":
+            parts.append(TargetUnits(signature))
         self.net = nn.Sequential(*parts)
 
     def forward(self, rows: Tensor) -> Tensor:
