@@ -27,7 +27,8 @@ def main(given: Sequence[str]) -> int:
         return plan.tell(request.builder, as_json=request.json)
     out = sys.stderr if request.json else sys.stdout
     started = time.monotonic()
-    view = LiveTable(out) if out.isatty() and not request.pdb else Lines(out)
+    terminal = out.isatty() and not request.pdb
+    view = LiveTable(out, sys.stderr) if terminal else Lines(out, sys.stderr)
     with view, debugger.standing_aside(view):
         result = request.builder.listening(view).build()
     if result.error is None:
