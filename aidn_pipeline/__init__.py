@@ -39,9 +39,11 @@ _PUBLIC = {
     ),
     "data.dataset": ("DatasetView",),
     "data.source": ("Source", "SourceTable"),
+    "data.sources.table": ("TableSource",),
     "sweep.protocols": ("Continue", "Decision", "NewTrial", "Sampler", "Stop", "TrialScheduler"),
     "sweep.space": ("Space",),
     "sweep.trial": ("History", "Trial"),
+    "training.models.units": ("TargetUnits",),
 }
 _HOMES = {name: f"{__name__}.{home}" for home, names in _PUBLIC.items() for name in names}
 

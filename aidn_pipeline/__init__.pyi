@@ -30,6 +30,7 @@ from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import NoInputs, Stage, StageContext, port
 from aidn_pipeline.data.dataset import DatasetView
 from aidn_pipeline.data.source import Source, SourceTable
+from aidn_pipeline.data.sources.table import TableSource
 from aidn_pipeline.errors import (
     AidnError,
     ConfigError,
@@ -53,6 +54,7 @@ from aidn_pipeline.sweep.protocols import (
 )
 from aidn_pipeline.sweep.space import Space
 from aidn_pipeline.sweep.trial import History, Trial
+from aidn_pipeline.training.models.units import TargetUnits
 
 __version__: str
 __all__ = [
@@ -102,6 +104,8 @@ __all__ = [
     "StageWaiting",
     "Stop",
     "StoreError",
+    "TableSource",
+    "TargetUnits",
     "Trial",
     "TrialFinished",
     "TrialScheduler",

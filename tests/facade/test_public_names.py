@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import typing
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from support.source import PACKAGE, ROOT
 
 import aidn_pipeline
 from aidn_pipeline import AiModelBuilder, AiModelResult
+from aidn_pipeline.cli.scaffold import filled
 
 DOORS = ("aidn_pipeline", "aidn_pipeline.testing")
 FENCE = re.compile(r"^```(?:python|py)\b[^\n]*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -32,6 +34,10 @@ def written_for_users() -> Iterator[tuple[str, str]]:
         yield f"{file.relative_to(ROOT)}", file.read_text(encoding="utf-8")
     for name, text in foreign.MODULES.items():
         yield f"foreign/{name}", text.replace("{package}", "ringkit")
+    values = {"package": "churn", "class": "Churn", "data_python": "''", "label_python": "''"}
+    for file in sorted((PACKAGE / "cli" / "templates").rglob("*.py.tmpl")):
+        text = filled(file.read_text(encoding="utf-8"), defaultdict(str, values))
+        yield f"{file.relative_to(ROOT)}", text
 
 
 def ours(source: str) -> Iterator[tuple[str, str]]:
