@@ -42,7 +42,10 @@ from aidn_pipeline.errors import (
     StoreError,
 )
 from aidn_pipeline.facade.builder import AiModelBuilder
+from aidn_pipeline.facade.information import ExperimentInfo, RegistryInfo, SnapshotInfo
+from aidn_pipeline.facade.predictions import Predictions
 from aidn_pipeline.facade.result import AiModelResult
+from aidn_pipeline.facade.servable import Servable
 from aidn_pipeline.sweep.protocols import (
     Continue,
     Decision,
@@ -70,6 +73,7 @@ __all__ = [
     "DatasetView",
     "Decision",
     "Event",
+    "ExperimentInfo",
     "File",
     "Folder",
     "GateNotMet",
@@ -85,12 +89,16 @@ __all__ = [
     "NotTrusted",
     "Notice",
     "Params",
+    "Predictions",
     "Progress",
+    "RegistryInfo",
     "Report",
     "RunFinished",
     "RunStarted",
     "Sampler",
+    "Servable",
     "Signature",
+    "SnapshotInfo",
     "Source",
     "SourceTable",
     "Space",
