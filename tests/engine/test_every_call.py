@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.faults import Fault, FaultyDisk, in_child
+from aidn_pipeline.testing.faults import Fault, FaultyDisk, in_child
 from support.toys import INDEX, whole
 
 from aidn_pipeline.engine.run import RunResult, run_pipeline

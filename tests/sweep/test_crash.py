@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.faults import FaultyDisk, in_child
+from aidn_pipeline.testing.faults import FaultyDisk, in_child
 from support.sweeps import INDEX, recipe
 
 from aidn_pipeline.engine.run import RunResult, run_pipeline
