@@ -36,12 +36,15 @@ def open_folder(folder: Path, workspace: Workspace) -> Predictor:
 def open_model(reference: str, workspace: Workspace) -> Predictor:
     """Opens `name`, `name@3` or a bundle's folder; a name is looked up in the store.
 
+    A project has a folder of the name of its package, so that a folder is one only if it holds a
+    bundle, or is written with a `/`.
+
     Raises:
         ModelNotFound: if there is no such model or folder.
         CorruptObject: if a byte differs from what was exported.
     """
     folder = Path(reference)
-    if folder.is_dir() or "/" in reference:
+    if "/" in reference or (folder / "model.json").is_file():
         return open_folder(folder, workspace)
     if not workspace.has_store:
         raise ModelNotFound(
