@@ -106,6 +106,17 @@ Verifies every object, record and reference, says what depends on a damaged one 
 it. Exit code 1 if anything is wrong. Changes nothing.
 """,
     ),
+    "doctor": Word(
+        "doctor",
+        "say whether environment, project and store are fit, and how to mend them",
+        """\
+aidn-run doctor [--json]
+
+Looks at Python and the packages, torch and threads, the project and its trust, the store with its
+disk and locks. Each finding is ok, a warning or a problem, with its place and its remedy. Exit
+code 1 if there is a problem. Changes nothing.
+""",
+    ),
     "trust": Word(
         "trust",
         "let this workspace's own code run",
