@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aidn_pipeline.core.columns import Cell, Column, reader
+from aidn_pipeline.core.columns import Cell, Column, Text, reader
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.text import token_reader
 
 
 def tensor_of(rows: Any, signature: Signature) -> Tensor:
-    """Raw features as float32, shape (n, *signature.raw_shape).
+    """Raw examples of `signature.raw_dtype`, shape (n, *signature.raw_shape).
 
     Args:
         rows: a list of mappings from column to value (the label column may be among them), a list
             of lists in the order of the columns, or an array of shape (n, columns) or
-            (n, *signature.shape).
+            (n, *signature.shape). Of texts each row may be the text itself.
         signature: of the data the model was trained on. Where it has prepared columns, a value may
             be missing (None, NaN or empty text) and a column that is missing is empty.
 
@@ -31,6 +32,9 @@ def tensor_of(rows: Any, signature: Signature) -> Tensor:
     if signature.columns:
         plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=1)]
         return torch.from_numpy(encode_rows(signature.columns, plain))
+    if signature.text:
+        plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=1)]
+        return torch.from_numpy(encode_texts(signature.text, [cells[0] for cells in plain]))
     if isinstance(rows, (np.ndarray, Tensor)):
         table = _array(np.asarray(rows), signature)
     else:
@@ -67,6 +71,26 @@ def encode_rows(
             if column.indicator:
                 found[i, place + 1] = missing
         place += column.width
+    return found
+
+
+def encode_texts(column: Text, texts: Sequence[Any]) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Token ids, shape (texts, column.length).
+
+    Raises:
+        DataError: if a value is no text; names the row, counted from 1.
+    """
+    read = token_reader(column)
+    found = np.zeros((len(texts), column.length), dtype=np.int64)
+    for i, text in enumerate(texts):
+        try:
+            found[i] = read(text)
+        except ValueError as problem:
+            raise DataError(
+                f"{text!r} is {problem}",
+                where=f"row {i + 1}, column {column.name}",
+                remedy="put it in quotes if it is meant as a text",
+            ) from problem
     return found
 
 
@@ -111,7 +135,9 @@ def _plain(value: Any) -> Any:
 
 def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
     names = signature.raw_names
-    if isinstance(row, Mapping):
+    if signature.text and isinstance(row, str):
+        values = [row]
+    elif isinstance(row, Mapping):
         values = _named(row, signature, number)
     elif isinstance(row, (Sequence, np.ndarray, Tensor)) and not isinstance(row, (str, bytes)):
         values = row.tolist() if isinstance(row, (np.ndarray, Tensor)) else list(row)
