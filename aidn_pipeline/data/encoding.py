@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aidn_pipeline.core.columns import LARGEST, Column, reader
+from aidn_pipeline.core.columns import LARGEST, Column, Text, reader
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.text import token_reader
 
 Matrix: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
+Ids: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 SHOWN = 60
 """Characters of a wrong value that are shown."""
 
@@ -39,6 +41,24 @@ def encode_table(columns: Sequence[Column], table: pa.Table, *, where: str) -> M
             found[:, place + 1] = missing
         place += column.width
     return found
+
+
+def encode_texts(column: Text, values: pa.ChunkedArray, *, where: str) -> Ids:
+    """Token ids of a column of texts, shape (rows, column.length).
+
+    Raises:
+        DataError: if a value is no text.
+    """
+    read = token_reader(column)
+    try:
+        rows = [read(value) for value in values.to_pylist()]
+    except ValueError as problem:
+        raise DataError(
+            f"a value of column {column.name!r} is {problem}",
+            where=f"{where}, column {column.name}",
+            remedy="write every text as a string",
+        ) from problem
+    return np.array(rows, dtype=np.int64).reshape(len(rows), column.length)
 
 
 def is_number(kind: pa.DataType) -> bool:

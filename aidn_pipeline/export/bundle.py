@@ -25,6 +25,7 @@ from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import FileRef
 from aidn_pipeline.errors import CorruptObject, ModelNotFound, NewerFormat, StageFailed
 from aidn_pipeline.export.rows import tensor_of
+from aidn_pipeline.inputs.forward import arguments_of
 
 FORMAT = 1
 MODEL = "model/"
@@ -118,11 +119,15 @@ class Predictor:
         }
 
     def outputs(self, raw: Tensor) -> Tensor:
-        """The network's outputs, shape (n, outputs), for raw features (n, *signature.raw_shape)."""
+        """The network's outputs, shape (n, outputs), for raw examples (n, *signature.raw_shape)."""
         if len(raw) == 0:
             return torch.empty(0, self.signature.outputs)
+        arguments, found = arguments_of(self.model, self.signature), []
         with torch.no_grad():
-            return torch.cat([self.model(self.preprocess(part)) for part in torch.split(raw, ROWS)])
+            for part in torch.split(raw, ROWS):
+                first, named = arguments(self.preprocess(part))
+                found.append(self.model(first, **named))
+        return torch.cat(found)
 
     def _shares(self, outputs: Tensor) -> Tensor:
         if self.signature.task == "binary":
@@ -287,7 +292,7 @@ def check_golden(predictor: Predictor, where: str) -> None:
     """
     golden = predictor.document["golden"]
     tolerance = golden.get("tolerance", TOLERANCE)
-    rows = torch.tensor(golden["rows"], dtype=torch.float32)
+    rows = torch.tensor(golden["rows"], dtype=getattr(torch, predictor.signature.raw_dtype))
     wanted = torch.tensor(golden["outputs"], dtype=torch.float32)
     found = predictor.outputs(rows.reshape(-1, *predictor.signature.raw_shape))
     close = found.shape == wanted.shape and torch.allclose(

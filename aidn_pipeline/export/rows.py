@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aidn_pipeline.core.columns import Cell, Column, reader
+from aidn_pipeline.core.columns import Cell, Column, Text, reader
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.text import token_reader
 
 
 def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
-    """Raw features as float32, shape (n, *signature.raw_shape).
+    """Raw examples of `signature.raw_dtype`, shape (n, *signature.raw_shape).
 
     Args:
         rows: a list of mappings from column to value (the label column may be among them), a list
             of lists in the order of the columns, or an array of shape (n, columns) or
-            (n, *signature.shape).
+            (n, *signature.shape). Of texts each row may be the text itself.
         signature: of the data the model was trained on. Where it has prepared columns, a value may
             be missing (None, NaN or empty text) and a column that is missing is empty.
         first: number of the first row in messages.
@@ -32,6 +33,9 @@ def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
     if signature.columns:
         plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=first)]
         return torch.from_numpy(encode_rows(signature.columns, plain, first=first))
+    if signature.text:
+        plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=first)]
+        return torch.from_numpy(encode_texts(signature.text, [c[0] for c in plain], first=first))
     if isinstance(rows, Tensor):
         rows = rows.detach().cpu().numpy()
     if isinstance(rows, np.ndarray):
@@ -70,6 +74,28 @@ def encode_rows(
             if column.indicator:
                 found[i, place + 1] = missing
         place += column.width
+    return found
+
+
+def encode_texts(
+    column: Text, texts: Sequence[Any], *, first: int = 1
+) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Token ids, shape (texts, column.length).
+
+    Raises:
+        DataError: if a value is no text; names the row, counted from `first`.
+    """
+    read = token_reader(column)
+    found = np.zeros((len(texts), column.length), dtype=np.int64)
+    for i, text in enumerate(texts):
+        try:
+            found[i] = read(text)
+        except ValueError as problem:
+            raise DataError(
+                f"{text!r} is {problem}",
+                where=f"row {first + i}, column {column.name}",
+                remedy="put it in quotes if it is meant as a text",
+            ) from problem
     return found
 
 
@@ -114,7 +140,9 @@ def _plain(value: Any) -> Any:
 
 def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
     names = signature.raw_names
-    if isinstance(row, Mapping):
+    if signature.text and isinstance(row, str):
+        values = [row]
+    elif isinstance(row, Mapping):
         values = _named(row, signature, number)
     elif isinstance(row, (Sequence, np.ndarray, Tensor)) and not isinstance(row, (str, bytes)):
         array = row.detach().cpu().numpy() if isinstance(row, Tensor) else row
