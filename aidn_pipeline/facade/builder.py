@@ -19,12 +19,9 @@ from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import AidnError, StorageUnwritable, UnknownComponent
 from aidn_pipeline.facade.models import model_of_run
-from aidn_pipeline.facade.result import AiModelResult, metrics_of, newest
+from aidn_pipeline.facade.result import BUNDLES, AiModelResult, metrics_of, newest
 from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.store import Store
-
-BUNDLES = "bundles"
-"""Folder of the project that servable bundles are checked out to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aidn_pipeline.core.artifact import (
     Artifact,
@@ -18,14 +18,28 @@ from aidn_pipeline.core.artifact import (
 )
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.engine.plan import Plan
-from aidn_pipeline.engine.run import StageResult
-from aidn_pipeline.errors import AidnError, ModelNotFound, NewerFormat, UsageError
-from aidn_pipeline.facade.models import ModelReference
+from aidn_pipeline.engine.run import StageResult, run_status
+from aidn_pipeline.errors import (
+    AidnError,
+    DataError,
+    GateNotMet,
+    ModelNotFound,
+    NewerFormat,
+    StageFailed,
+    StoreError,
+    UsageError,
+)
+from aidn_pipeline.facade.models import ModelReference, model_of_run
 from aidn_pipeline.facade.predictor import Predictor, answers, open_folder
+from aidn_pipeline.facade.runs import artifact_at, find_run, opened, stage_results
 from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.store import Store
 
 FORMAT = 1
+BUNDLES = "bundles"
+"""Folder of the project that servable bundles are checked out to."""
+ENDINGS = {kind.__name__: kind for kind in (StageFailed, DataError, GateNotMet, StoreError)}
+"""What may have ended a run that is told of later."""
 A = TypeVar("A", bound=Artifact)
 
 
@@ -70,6 +84,58 @@ class AiModelResult:
     def dataset(self) -> Dataset | None:
         """The data set that the stages after it worked on."""
         return newest(self.stages, Dataset)
+
+    @classmethod
+    def of_run(cls, run: str, project: Path | None = None) -> "AiModelResult":
+        """The result of an earlier run, as far as it got.
+
+            run = AiModelResult.of_run("20260102-151600-3f9c2a")
+            dataset = run.artifact("split.dataset")
+
+        Args:
+            run: its id, or the beginning of one; the newest run for "".
+            project: a folder of the project; the working folder by default.
+
+        Raises:
+            UsageError: if there is no such run.
+        """
+        workspace = Workspace.around(project)
+        with workspace.open_store() as store:
+            record = find_run(store, run)
+            stages, facts = stage_results(record, store), record["facts"]
+            model = model_of_run(stages, store)
+            status = run_status(store, record)
+            root = workspace.project.root
+            bundle = root / BUNDLES / model.name / str(model.version) if model else None
+            return cls(
+                run=record["run"],
+                recipe=record["recipe"],
+                status="interrupted" if status == "running" else cast("Status", status),
+                seconds=facts.get("seconds", 0.0),
+                stages=stages,
+                metrics=metrics_of(stages, store),
+                model=model,
+                project=root,
+                bundle=bundle if bundle and bundle.is_dir() else None,
+                error=_recorded_error(facts.get("error")),
+            )
+
+    def artifact(self, reference: str) -> Any:
+        """An artifact of the run, opened for reading.
+
+        Args:
+            reference: `stage.port`, as under `inputs:` in a recipe.
+
+        Returns:
+            A `DatasetView` for a data set (`.table("train")`, `.arrays("train")`), a dict for
+            params, metrics and a model version, read-only paths by name for a folder, a read-only
+            path for a file.
+
+        Raises:
+            UsageError: if the run has no such artifact, or the store no longer.
+        """
+        where = f'artifact("{reference}")'
+        return opened(artifact_at(self.stages, reference), Workspace.around(self.project), where)
 
     def check(self) -> "AiModelResult":
         """The result itself, if the run went through.
@@ -251,6 +317,13 @@ def newest(stages: Mapping[str, StageResult], kind: type[A]) -> A | None:
             if isinstance(artifact, kind):
                 return artifact
     return None
+
+
+def _recorded_error(value: Mapping[str, str] | None) -> AidnError | None:
+    if value is None:
+        return None
+    kind = ENDINGS.get(value["type"], AidnError)
+    return kind(value["problem"], where=value["where"], remedy=value["remedy"])
 
 
 def _stage_to_json(stage: StageResult) -> dict[str, Any]:
