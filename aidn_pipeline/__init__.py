@@ -22,6 +22,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "facade.builder": ("AiModelBuilder",),
     "facade.result": ("AiModelResult",),
+    "facade.information": ("ExperimentInfo", "RegistryInfo", "SnapshotInfo"),
+    "facade.predictions": ("Predictions",),
+    "facade.servable": ("Servable",),
     "errors": (
         *("AidnError", "ConfigError", "DataError", "GateNotMet", "Interrupted", "ModelNotFound"),
         *("NotTrusted", "StageFailed", "StoreError"),

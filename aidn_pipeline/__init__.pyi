@@ -43,7 +43,10 @@ from aidn_pipeline.errors import (
     StoreError,
 )
 from aidn_pipeline.facade.builder import AiModelBuilder
+from aidn_pipeline.facade.information import ExperimentInfo, RegistryInfo, SnapshotInfo
+from aidn_pipeline.facade.predictions import Predictions
 from aidn_pipeline.facade.result import AiModelResult
+from aidn_pipeline.facade.servable import Servable
 from aidn_pipeline.sweep.protocols import (
     Continue,
     Decision,
@@ -72,6 +75,7 @@ __all__ = [
     "DatasetView",
     "Decision",
     "Event",
+    "ExperimentInfo",
     "File",
     "Folder",
     "GateNotMet",
@@ -87,12 +91,16 @@ __all__ = [
     "NotTrusted",
     "Notice",
     "Params",
+    "Predictions",
     "Progress",
+    "RegistryInfo",
     "Report",
     "RunFinished",
     "RunStarted",
     "Sampler",
+    "Servable",
     "Signature",
+    "SnapshotInfo",
     "Source",
     "SourceTable",
     "Space",

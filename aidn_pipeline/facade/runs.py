@@ -1,15 +1,29 @@
 """Runs by id: their record, their stages, and their artifacts opened for reading."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from aidn_pipeline.core.artifact import Artifact
+from aidn_pipeline.core.events import Status
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.context import load_artifact
-from aidn_pipeline.engine.run import StageResult
-from aidn_pipeline.errors import UsageError
-from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.engine.run import StageResult, run_status
+from aidn_pipeline.errors import (
+    AidnError,
+    DataError,
+    GateNotMet,
+    StageFailed,
+    StoreError,
+    UsageError,
+)
+from aidn_pipeline.facade.information import Provenance, registry_of, snapshot_of
+from aidn_pipeline.facade.models import ModelReference
+from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
+
+ENDINGS = {kind.__name__: kind for kind in (StageFailed, DataError, GateNotMet, StoreError)}
+"""What may have ended a run that is told of later."""
 
 
 def find_run(store: Store, beginning: str) -> dict[str, Any]:
@@ -52,6 +66,46 @@ def stage_results(record: Mapping[str, Any], store: Store) -> dict[str, StageRes
         )
         for name, stage in stage_records(record, store).items()
     }
+
+
+def ended(record: Mapping[str, Any], store: Store) -> Status:
+    """How a run ended; one that still runs has not gone through either."""
+    status = run_status(store, record)
+    return "interrupted" if status == "running" else cast("Status", status)
+
+
+def error_recorded(record: Mapping[str, Any]) -> AidnError | None:
+    """What stopped a run, as it was told then; what it came from is not recorded."""
+    value = record["facts"].get("error")
+    if value is None:
+        return None
+    kind = ENDINGS.get(value["type"], AidnError)
+    return kind(value["problem"], where=value["where"], remedy=value["remedy"])
+
+
+def provenance_recorded(
+    record: Mapping[str, Any], stages: Mapping[str, StageResult], store: Store
+) -> Provenance:
+    """What an earlier run stood on."""
+    facts, dataset = record["facts"], snapshot_of(stages, store)
+    config = facts.get("config", {})
+    return Provenance(
+        experiment=config.get("name", record["recipe"]),
+        started=record["started"],
+        overrides=tuple(facts.get("overrides", ())),
+        config=config,
+        environment={"variables": facts.get("environment", {})},
+        dataset=dataset,
+        registered=registry_of(stages, dataset, store),
+    )
+
+
+def bundle_of(model: ModelReference | None, workspace: Workspace) -> Path | None:
+    """The folder that a version's bundle was written to; None if it is not there."""
+    if model is None:
+        return None
+    folder = workspace.project.root / BUNDLES / model.name / str(model.version)
+    return folder if folder.is_dir() else None
 
 
 def artifact_at(stages: Mapping[str, StageResult], reference: str) -> Artifact:

@@ -160,10 +160,10 @@ def check_same_data(found: Signature, trained: Signature, split: str) -> None:
     Raises:
         DataError: naming the first difference.
     """
-    for name in ("task", "features", "shape", "classes"):
+    for name in ("task", "features", "shape", "classes", "text"):
         if getattr(found, name) != getattr(trained, name):
             raise DataError(
-                f"the model was trained on other {name} than split {split!r} of this data set has",
+                f"the model was trained with another {name} than that of split {split!r} here",
                 where="evaluate.dataset",
                 remedy="wire both ports to the same split stage",
             )

@@ -17,15 +17,30 @@ from aidn_pipeline.data.labels import infer_task
 from aidn_pipeline.data.source import SourceTable
 from aidn_pipeline.errors import DataError
 
+LARGEST = 1 << 30
+"""Bytes of JSON lines that are looked at together."""
+
+
+def read_csv(path: Path) -> pa.Table:
+    """A CSV file; texts in quotes may hold line breaks."""
+    return arrow_csv.read_csv(path, parse_options=arrow_csv.ParseOptions(newlines_in_values=True))
+
+
+def read_json_lines(path: Path) -> pa.Table:
+    """JSON lines; a line may be as long as it likes, and a column's type is told from all lines."""
+    block = min(max(path.stat().st_size, 1 << 20), LARGEST)
+    return arrow_json.read_json(path, read_options=arrow_json.ReadOptions(block_size=block))
+
+
 READERS: Mapping[str, Callable[[Path], pa.Table]] = {
-    ".csv": arrow_csv.read_csv,
-    ".jsonl": arrow_json.read_json,
-    ".ndjson": arrow_json.read_json,
+    ".csv": read_csv,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
     ".parquet": pq.read_table,
 }
 
 
-@component("source", "table")
+@component("source", "table", version=2)
 @dataclass(frozen=True, kw_only=True)
 class TableSource:
     """One file with a row for each example, a label column and numeric features.
