@@ -107,6 +107,20 @@ Verifies every object, record and reference, says what depends on a damaged one 
 it. Exit code 1 if anything is wrong. Changes nothing.
 """,
     ),
+    "debug": Word(
+        "debug",
+        "run one stage by itself, and stop where it fails",
+        """\
+aidn-run debug STAGE recipe=NAME [key=value ...] [--no-pdb] [--traceback]
+
+Runs what the stage needs, as a run does, then the stage by itself: nothing of it is kept. Where it
+fails, Python's debugger opens at your last frame; the lines that open the same inputs in a notebook
+are printed. To stop elsewhere, write `breakpoint()` in your code.
+
+  --no-pdb         opens no debugger; there is none either where nobody can answer it
+  --traceback      shows every frame, not only yours
+""",
+    ),
     "doctor": Word(
         "doctor",
         "say whether environment, project and store are fit, and how to mend them",
