@@ -22,10 +22,11 @@ EVERY_S = 5.0
 
 
 class Lines:
-    """A listener that prints one line for what matters."""
+    """A listener that prints one line for what matters; warnings go to `err`."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, err: TextIO | None = None) -> None:
         self._out = out
+        self._err = err or out
         self._progress = RunProgress()
         self._last = time.monotonic()
 
@@ -45,7 +46,8 @@ class Lines:
         self._progress.take(event)
         line = self._line(event)
         if line:
-            print(line, file=self._out, flush=True)
+            loud = isinstance(event, Notice) and event.level == "warning"
+            print(line, file=self._err if loud else self._out, flush=True)
             self._last = time.monotonic()
 
     def _line(self, event: Event) -> str:

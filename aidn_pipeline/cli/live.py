@@ -17,9 +17,13 @@ COLOURS = {"reuse": "green", "resume": "yellow", "run": "cyan", "wait": "dim", "
 
 
 class LiveTable:
-    """A listener that redraws the table of stages eight times a second."""
+    """A listener that redraws the table of stages eight times a second.
 
-    def __init__(self, out: TextIO) -> None:
+    Warnings go to `err`, unless that is a terminal as well: then they stand above the table.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO | None = None) -> None:
+        self._err = None if err is None or err.isatty() else err
         self._progress = RunProgress()
         self._console = Console(file=out)
         self._live = Live(
@@ -44,7 +48,9 @@ class LiveTable:
 
     def on_event(self, event: Event) -> None:
         """Takes an event in; a notice is printed above the table."""
-        if isinstance(event, Notice):
+        if isinstance(event, Notice) and event.level == "warning" and self._err is not None:
+            print(event.text, file=self._err, flush=True)
+        elif isinstance(event, Notice):
             self._console.print(
                 escape(event.text), style="yellow" if event.level == "warning" else ""
             )

@@ -96,7 +96,11 @@ class RunFinished(Event):
 
 
 class Listener(Protocol):
-    """Tracker, monitor, dashboard, notifier, terminal."""
+    """Tracker, monitor, dashboard, notifier, terminal.
+
+    None can change a result. What one raises is a warning, said once, and the run goes on; only
+    KeyboardInterrupt and SystemExit end it.
+    """
 
     def on_event(self, event: Event) -> None:
         """Called in the runner's process, in order."""

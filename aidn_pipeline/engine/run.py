@@ -12,7 +12,6 @@ from typing import Any
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import (
     Action,
-    Event,
     Listener,
     Notice,
     RunFinished,
@@ -29,6 +28,7 @@ from aidn_pipeline.engine.executors.inline import InlineExecutor
 from aidn_pipeline.engine.perform import Performer
 from aidn_pipeline.engine.plan import Planner, last_records, resolve_inputs, with_params
 from aidn_pipeline.engine.stopping import StopFlag, listening
+from aidn_pipeline.engine.telling import Telling
 from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted
 from aidn_pipeline.store.store import Store
 
@@ -73,7 +73,7 @@ def run_pipeline(
         store: where results are kept.
         index: the components.
         project: the project's root, which relative paths are against.
-        listeners: told what happens, in order.
+        listeners: told what happens, in order; one that raises is a warning.
         facts: kept in the run's record: overrides, configuration.
         force: names of stages to run although nothing changed.
 
@@ -105,7 +105,7 @@ class RunLoop:
         self._planner = Planner(spec, store, index, project)
         self._before: Mapping[str, StageRecord] = {}
         self._reasons: dict[str, str] = {}
-        self._listeners = listeners
+        self._emit = Telling(listeners).tell
         self._facts = facts
         self._force = force
         self._stop = StopFlag()
@@ -123,10 +123,6 @@ class RunLoop:
             emit=self._emit,
             executor=InlineExecutor(),
         )
-
-    def _emit(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener.on_event(event)
 
     def run(self) -> RunResult:
         """Runs it."""

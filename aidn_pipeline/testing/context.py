@@ -7,11 +7,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from aidn_pipeline.core.artifact import Artifact
+from aidn_pipeline.core.describe import complete
 from aidn_pipeline.core.events import Event
 from aidn_pipeline.core.fingerprint import Fingerprint
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.core.stage import Job, Predecessor, Stage
+from aidn_pipeline.core.stage import A, Description, Job, Predecessor, Stage
 from aidn_pipeline.engine.context import Context, SegmentPoints
+from aidn_pipeline.engine.perform import call_stage
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.errors import StageFailed
 from aidn_pipeline.store.store import Store
@@ -41,7 +43,7 @@ class StopAfter(StopFlag):
 
 
 class Bench:
-    """Runs stages one by one over a store of its own; use it in a `with` block.
+    """Saves artifacts and runs stages one by one over a store of its own; use it with `with`.
 
     Attributes:
         store: the store.
@@ -55,6 +57,11 @@ class Bench:
         self.stop = StopAfter(None)
         self._folder = folder
         self._index = index
+
+    @property
+    def folder(self) -> Path:
+        """The project's root."""
+        return self._folder
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +118,33 @@ class Bench:
             **more: as in `context`.
         """
         return stage.run(inputs, self.context(work, **more))
+
+    def save(self, kind: type[A], content: Any) -> A:
+        """Takes a value into the store, as `StageContext.save` does."""
+        return self.context("saved").save(kind, content)
+
+    def perform(
+        self, description: Description, inputs: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Artifact]:
+        """Runs a stage of the index.
+
+        Args:
+            description: as in a recipe: `{"use": name, field: value, ...}`.
+            inputs: artifacts by port.
+
+        Returns:
+            Its artifacts by port.
+        """
+        whole = complete(self._index, "stage", description)
+        spec = self._index.find("stage", whole["use"])
+        work = Fingerprint.of("performed", whole).hex
+        return call_stage(self._index, spec, whole, inputs or {}, self.context(work))
+
+    def forget_work(self) -> None:
+        """Removes what stages left in their work folders."""
+        folder = self.store.root / "work"
+        for work in sorted(folder.iterdir()) if folder.is_dir() else ():
+            self.store.scratch.discard(work)
 
 
 def _no_jobs(jobs: Sequence[Job]) -> Iterator[Mapping[str, Artifact]]:

@@ -140,3 +140,14 @@ def test_a_curve_is_one_line():
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_figure_that_is_not_finite_is_told_as_it_is(value):
     assert number(value) == str(value)
+
+
+@pytest.mark.parametrize("view", [Lines, LiveTable])
+def test_a_warning_goes_to_stderr(view, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    out, err = io.StringIO(), io.StringIO()
+    with view(out, err) as shown:
+        for event in [*STARTED, Notice(text="be careful", level="warning"), Notice(text="well")]:
+            shown.on_event(event)
+    assert err.getvalue() == "be careful\n"
+    assert "well" in out.getvalue()

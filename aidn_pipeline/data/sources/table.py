@@ -71,7 +71,7 @@ class TableSource:
             DataError: if it is missing or unreadable, a named column is absent, or the shape does
                 not hold the features.
         """
-        table = self._table(project / self.path)
+        table = read_table(project / self.path, self.path)
         self._has(table, self.label, "label")
         for name in self.features:
             self._has(table, name, "features")
@@ -88,36 +88,6 @@ class TableSource:
             provenance={"file": Path(self.path).name},
             where=self.path,
         )
-
-    def _table(self, path: Path) -> pa.Table:
-        reader = READERS.get(path.suffix.lower())
-        if reader is None:
-            raise DataError(
-                f"files ending in {path.suffix!r} are no tables this release reads",
-                where=self.path,
-                remedy=f"use one of {', '.join(READERS)}",
-            )
-        if not path.is_file():
-            near = get_close_matches(path.name, _names(path.parent), 1)
-            raise DataError(
-                "the file does not exist",
-                where=self.path,
-                remedy=f"did you mean `{near[0]}`?"
-                if near
-                else "set `source.path`; a relative path is against the project's root",
-            )
-        if path.stat().st_size == 0:
-            raise DataError(
-                "the file is empty", where=self.path, remedy="write a header and rows into it"
-            )
-        try:
-            return reader(path)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"the file cannot be read as {path.suffix[1:]}: {error}",
-                where=self.path,
-                remedy="check that the file is complete and its ending says what it is",
-            ) from error
 
     def _has(self, table: pa.Table, name: str, key: str) -> None:
         count = table.column_names.count(name)
@@ -153,6 +123,44 @@ class TableSource:
                 remedy="correct `source.shape`, or leave it out for flat rows",
             )
         return self.shape
+
+
+def read_table(path: Path, where: str) -> pa.Table:
+    """A table as its file has it.
+
+    Args:
+        path: CSV (with a header line), `.jsonl` or Parquet.
+        where: the place to name in errors.
+
+    Raises:
+        DataError: if the file is missing, empty or unreadable.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"files ending in {path.suffix!r} are no tables this release reads",
+            where=where,
+            remedy=f"use one of {', '.join(READERS)}",
+        )
+    if not path.is_file():
+        near = get_close_matches(path.name, _names(path.parent), 1)
+        raise DataError(
+            "the file does not exist",
+            where=where,
+            remedy=f"did you mean `{near[0]}`?"
+            if near
+            else "set `source.path`; a relative path is against the project's root",
+        )
+    if path.stat().st_size == 0:
+        raise DataError("the file is empty", where=where, remedy="write a header and rows into it")
+    try:
+        return reader(path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"the file cannot be read as {path.suffix[1:]}: {error}",
+            where=where,
+            remedy="check that the file is complete and its ending says what it is",
+        ) from error
 
 
 def _names(folder: Path) -> list[str]:
