@@ -26,11 +26,8 @@ from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.outputs import metrics_of, newest
 from aidn_pipeline.facade.overrides import as_overrides, components_in
 from aidn_pipeline.facade.result import AiModelResult
-from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
-
-BUNDLES = "bundles"
-"""Folder of the project that servable bundles are checked out to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,27 @@ from aidn_pipeline.errors import (
     UsageError,
 )
 from aidn_pipeline.facade.information import ExperimentInfo, Provenance, RegistryInfo
-from aidn_pipeline.facade.models import ModelReference
+from aidn_pipeline.facade.models import ModelReference, model_of_run
 from aidn_pipeline.facade.notebook import html_table
-from aidn_pipeline.facade.outputs import newest, outputs_json, stage_from_json, stage_to_json
+from aidn_pipeline.facade.outputs import (
+    metrics_of,
+    newest,
+    outputs_json,
+    stage_from_json,
+    stage_to_json,
+)
 from aidn_pipeline.facade.predictions import Predictions
 from aidn_pipeline.facade.predictor import open_folder
+from aidn_pipeline.facade.runs import (
+    artifact_at,
+    bundle_of,
+    ended,
+    error_recorded,
+    find_run,
+    opened,
+    provenance_recorded,
+    stage_results,
+)
 from aidn_pipeline.facade.servable import BATCH_SIZE, Servable
 from aidn_pipeline.facade.workspace import Workspace
 
@@ -111,6 +127,56 @@ class AiModelResult:
     def model_registry_info(self) -> RegistryInfo | None:
         """The registered version with its evidence and lineage; None if there was none."""
         return self.provenance.registered
+
+    @classmethod
+    def of_run(cls, run: str, project: Path | None = None) -> "AiModelResult":
+        """The result of an earlier run, as far as it got.
+
+            run = AiModelResult.of_run("20260102-151600-3f9c2a")
+            dataset = run.artifact("split.dataset")
+
+        Args:
+            run: its id, or the beginning of one; the newest run for "".
+            project: a folder of the project; the working folder by default.
+
+        Raises:
+            UsageError: if there is no such run.
+        """
+        workspace = Workspace.around(project)
+        with workspace.open_store() as store:
+            record = find_run(store, run)
+            stages = stage_results(record, store)
+            model = model_of_run(stages, store)
+            return cls(
+                run=record["run"],
+                recipe=record["recipe"],
+                status=ended(record, store),
+                seconds=record["facts"].get("seconds", 0.0),
+                stages=stages,
+                metrics=metrics_of(stages, store),
+                model=model,
+                provenance=provenance_recorded(record, stages, store),
+                project=workspace.project.root,
+                bundle=bundle_of(model, workspace),
+                error=error_recorded(record),
+            )
+
+    def artifact(self, reference: str) -> Any:
+        """An artifact of the run, opened for reading.
+
+        Args:
+            reference: `stage.port`, as under `inputs:` in a recipe.
+
+        Returns:
+            A `DatasetView` for a data set (`.table("train")`, `.arrays("train")`), a dict for
+            params, metrics and a model version, read-only paths by name for a folder, a read-only
+            path for a file.
+
+        Raises:
+            UsageError: if the run has no such artifact, or the store no longer.
+        """
+        where = f'artifact("{reference}")'
+        return opened(artifact_at(self.stages, reference), Workspace.around(self.project), where)
 
     def check(self) -> "AiModelResult":
         """The result itself, if the run went through.
