@@ -23,7 +23,7 @@ def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
             of lists in the order of the columns, or an array of shape (n, columns) or
             (n, *signature.shape). Of texts each row may be the text itself.
         signature: of the data the model was trained on. Where it has prepared columns, a value may
-            be missing (None, NaN or empty text) and a column that is missing is empty.
+            be missing: None, NaN or empty text.
         first: number of the first row in messages.
 
     Raises:
