@@ -12,7 +12,8 @@ AidnError                     1  anything of ours
 │   │   ├── BudgetExceeded       text too large, too deep, too many aliases
 │   │   └── ConfigProblems       several of the above, all at once
 │   ├── WiringError              ports, references, cycles
-│   └── NotTrusted               a workspace that names packages and was not trusted
+│   ├── NotTrusted               a workspace that names packages and was not trusted
+│   └── UnsupportedPlatform      Windows without WSL2
 ├── StageFailed               3  a stage raised; carries the stage's name
 ├── DataError                 3  data is missing, empty or not what was declared
 ├── GateNotMet                4  a gate refused; nothing was registered
@@ -129,6 +130,10 @@ class WiringError(FoundBeforeStart):
 
 class NotTrusted(FoundBeforeStart):
     """The workspace names packages of its own and has not been trusted yet."""
+
+
+class UnsupportedPlatform(FoundBeforeStart):
+    """The operating system lacks what the store stands on."""
 
 
 class ModelNotFound(FoundBeforeStart):

@@ -1,6 +1,7 @@
 """From `argv` to an exit code. Starts fast: a verb's module is imported when the verb is typed."""
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 from aidn_pipeline import __version__
 from aidn_pipeline.cli.words import HELP, VERBS
-from aidn_pipeline.errors import AidnError
+from aidn_pipeline.errors import AidnError, UnsupportedPlatform
 
 Verb = Callable[[Sequence[str]], int]
 
@@ -27,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     started = time.monotonic()
+    _write_whatever_comes()
     try:
+        _refuse_windows()
         code = _dispatch(given)
         sys.stdout.flush()
     except AidnError as error:
@@ -41,6 +44,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - a bug of ours ends in the same form as any error
         return _failed(_unexpected(error), given, started, cause=error)
     return code
+
+
+def _write_whatever_comes() -> None:
+    # A terminal that is not UTF-8 shows a curve as escapes; it must not end the command.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _refuse_windows() -> None:
+    if sys.platform == "win32":
+        raise UnsupportedPlatform(
+            "aidn-pipeline does not run on Windows itself: its store needs the locks and renames "
+            "of POSIX",
+            where=sys.executable,
+            remedy="run it in WSL2: `wsl --install`, then in Ubuntu `pip install aidn-pipeline`",
+        )
 
 
 def _dispatch(given: list[str]) -> int:

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aidn_pipeline.cli import debugger, failure, plan
 from aidn_pipeline.cli.asked import asked
@@ -11,6 +11,9 @@ from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
 from aidn_pipeline.cli.text import number, seconds, table
 from aidn_pipeline.facade.result import AiModelResult, shown
+
+BASELINE = "baseline_"
+"""Begins the name of a metric of the answer that is the same for every row."""
 
 
 def main(given: Sequence[str]) -> int:
@@ -44,9 +47,13 @@ def main(given: Sequence[str]) -> int:
 def summary(result: AiModelResult, took_s: float) -> str:
     """The last block of a run: what was made, and what to type next."""
     rows = [("run", f"{result.run}  ({seconds(took_s)})")]
-    if result.metrics:
-        figures = "  ".join(f"{k} {number(v)}" for k, v in sorted(result.metrics.items()))
-        rows.append(("metrics", figures))
+    model = {k: v for k, v in result.metrics.items() if not k.startswith(BASELINE)}
+    plain = {k.removeprefix(BASELINE): result.metrics[k] for k in result.metrics if k not in model}
+    if model:
+        rows.append(("metrics", figures(model)))
+    if plain:
+        answer = "commonest class" if "accuracy" in plain else "mean"
+        rows.append(("baseline", f"{figures(plain)}  (always the {answer} of training)"))
     if result.smoke:
         rows.append(("smoke", "every stage ran; nothing was registered or kept"))
         rows.append(("next", f"aidn-run recipe={result.recipe}"))
@@ -61,6 +68,11 @@ def summary(result: AiModelResult, took_s: float) -> str:
         following = f"aidn-run show {result.run}"
     rows.append(("next", following))
     return "\n" + table([list(row) for row in rows])
+
+
+def figures(metrics: Mapping[str, float]) -> str:
+    """Names and values, on one line."""
+    return "  ".join(f"{name} {number(value)}" for name, value in sorted(metrics.items()))
 
 
 def unfinished(result: AiModelResult) -> str:

@@ -36,6 +36,25 @@ Exit codes: 0 done; 1 an error of ours; 2 found before the first stage started; 
 
 VERBS = {
     "run": Word("run", "run a recipe (the word may be left out)", HELP_RUN),
+    "new": Word(
+        "new",
+        "write a project that runs at once",
+        """\
+aidn-run new NAME [--kind table|text] [--from FILE --target COLUMN] [--in FOLDER]
+
+Writes a project of its own into the folder NAME: a recipe, a package with a model, a metric and a
+reader of the data, tests, pyproject.toml, a CI file. It runs as it is, with made-up data.
+
+  --kind KIND      what the data are: table (default) or text
+  --from FILE      begins with a CSV, JSON lines or Parquet file: says what it holds, how much is
+                   missing, and which line of the recipe changes that
+  --target COLUMN  of the file, to be predicted
+  --text COLUMN    of the file, that holds the texts; by default the one with the longest
+  --in FOLDER      where the project's folder is made; the working folder by default
+
+On a terminal it asks for what is not given. A folder that holds something is never touched.
+""",
+    ),
     "plan": Word(
         "plan",
         "say what a run would do, and why",
@@ -86,6 +105,31 @@ aidn-run check [--json]
 
 Verifies every object, record and reference, says what depends on a damaged one and how to remake
 it. Exit code 1 if anything is wrong. Changes nothing.
+""",
+    ),
+    "debug": Word(
+        "debug",
+        "run one stage by itself, and stop where it fails",
+        """\
+aidn-run debug STAGE recipe=NAME [key=value ...] [--no-pdb] [--traceback]
+
+Runs what the stage needs, as a run does, then the stage by itself: nothing of it is kept. Where it
+fails, Python's debugger opens at your last frame; the lines that open the same inputs in a notebook
+are printed. To stop elsewhere, write `breakpoint()` in your code.
+
+  --no-pdb         opens no debugger; there is none either where nobody can answer it
+  --traceback      shows every frame, not only yours
+""",
+    ),
+    "doctor": Word(
+        "doctor",
+        "say whether environment, project and store are fit, and how to mend them",
+        """\
+aidn-run doctor [--json]
+
+Looks at Python and the packages, torch and threads, the project and its trust, the store with its
+disk and locks. Each finding is ok, a warning or a problem, with its place and its remedy. Exit
+code 1 if there is a problem. Changes nothing.
 """,
     ),
     "trust": Word(

@@ -86,14 +86,19 @@ def _project(root: Path, table: Mapping[str, Any]) -> Project:
             where=str(place),
             remedy='components = {"model/resnet18" = "torchvision.models:resnet18"}',
         )
-    home = os.environ.get("AIDN_HOME")
     return Project(
         root=root,
         packages=tuple(packages),
         components=components,
-        store_root=Path(home).expanduser().absolute() if home else root / ".aidn",
+        store_root=store_folder(root),
         settings="\n".join(_lines(table)),
     )
+
+
+def store_folder(root: Path) -> Path:
+    """The store's folder: `AIDN_HOME`, else `.aidn` below a project's root."""
+    home = os.environ.get("AIDN_HOME")
+    return Path(home).expanduser().absolute() if home else root / ".aidn"
 
 
 def _table(path: Path) -> Mapping[str, Any] | None:

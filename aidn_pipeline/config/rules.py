@@ -5,12 +5,13 @@ line before the first stage starts. None of them imports a component.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from aidn_pipeline.core.index import ComponentSpec
 from aidn_pipeline.core.objective import check_objective
 from aidn_pipeline.data.shares import check_shares
-from aidn_pipeline.errors import ConfigError, ConfigProblems, FoundBeforeStart
+from aidn_pipeline.errors import ConfigError, ConfigProblems, FoundBeforeStart, WrongType
 from aidn_pipeline.registry.gates import parse_gate
 from aidn_pipeline.registry.versions import check_name
 
@@ -20,9 +21,36 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "stage/register": (lambda d: check_name(d["name"]), lambda d: parse_gate(d["gate"])),
     "stage/split": (lambda d: check_shares({k: d[k] for k in ("train", "validation", "test")}),),
     "stage/sweep": (lambda d: check_objective(d["objective"]),),
-    "trainer/trainer": (lambda d: check_objective(d["monitor"], where="monitor"),),
+    "trainer/trainer": (
+        lambda d: check_objective(d["monitor"], where="monitor"),
+        lambda d: check_monitored(d["monitor"].get("metric"), d["metrics"]),
+    ),
 }
 """Each raises `ConfigError` for a complete description whose fields have their types."""
+
+USUAL = ("accuracy", "mae", "rmse")
+"""Metrics of a trainer that names none, of every task."""
+
+
+def check_monitored(metric: str | None, metrics: Mapping[str, Any] | None) -> None:
+    """Checks that a trainer computes what it monitors.
+
+    Args:
+        metric: that is monitored.
+        metrics: of the trainer by name; None for the task's usual ones.
+
+    Raises:
+        WrongType: if nothing of that name is computed.
+    """
+    names = USUAL if metrics is None else tuple(metrics)
+    known = ["val_loss", "train_loss", *(f"val_{name}" for name in names)]
+    if metric and metric not in known:
+        near = get_close_matches(metric, known, 1)
+        raise WrongType(
+            f"the trainer computes no {metric!r} to monitor",
+            where="monitor.metric",
+            remedy=f"did you mean `{near[0]}`?" if near else f"it computes {', '.join(known)}",
+        )
 
 
 def broken(

@@ -42,6 +42,28 @@ class Column:
         return 2 if self.indicator else 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A column of texts and how one becomes token ids, as fitted on the training split.
+
+    Attributes:
+        name: of the column.
+        words: what has an id of its own, from 2 on. Id 0 is padding, 1 any other word.
+        length: ids of a text: a longer one is cut, a shorter one is padded on its right.
+        lowercase: whether upper and lower case are the same.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    length: int
+    lowercase: bool = True
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids, padding and unknown words included."""
+        return len(self.words) + 2
+
+
 class Cell(str):
     """A cell of a text file; whether it is a number is for its column to say."""
 

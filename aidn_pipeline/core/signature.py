@@ -1,13 +1,20 @@
 """What a model must know of its data, handed over and never typed twice."""
 
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, Literal, TypeAlias
 
-from aidn_pipeline.core.columns import Column
+from aidn_pipeline.core.columns import Column, Text
 from aidn_pipeline.core.fingerprint import JSON
 
 Task: TypeAlias = Literal["binary", "multiclass", "regression"]
-UNSAID: dict[str, JSON] = {"target_center": 0.0, "target_scale": 1.0, "columns": [], "ignored": []}
+UNSAID: dict[str, JSON] = {
+    "target_center": 0.0,
+    "target_scale": 1.0,
+    "columns": [],
+    "ignored": [],
+    "text": None,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +26,9 @@ class Signature:
 
     Attributes:
         task: what the label asks for.
-        features: names of the feature columns, in the order of the feature axis.
-        shape: of one example without the batch axis; its product is `len(features)`.
+        features: names of the features, in the order of the feature axis; of texts the one column
+            that holds them.
+        shape: of one example without the batch axis.
         dtype: of the features as the model gets them.
         label: name of the label column.
         classes: class names as text, in the order of the logits; empty for regression.
@@ -30,6 +38,7 @@ class Signature:
         target_scale: their deviation; not 0.
         columns: of the raw rows, once they were prepared; empty while rows hold the features.
         ignored: columns that a raw row may have beside them, of which nothing is read.
+        text: of texts, once they were prepared: how one becomes token ids.
     """
 
     task: Task
@@ -44,6 +53,7 @@ class Signature:
     target_scale: float = 1.0
     columns: tuple[Column, ...] = ()
     ignored: tuple[str, ...] = ()
+    text: Text | None = None
 
     @property
     def outputs(self) -> int:
@@ -56,6 +66,21 @@ class Signature:
     def raw_names(self) -> tuple[str, ...]:
         """Names of the columns that a raw row has, in order."""
         return tuple(column.name for column in self.columns) or self.features
+
+    @property
+    def raw_dtype(self) -> str:
+        """Of one example before its transforms."""
+        return "int64" if self.text else "float32"
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of token ids; 0 where examples are no texts."""
+        return self.text.vocabulary if self.text else 0
+
+    @property
+    def width(self) -> int:
+        """Numbers of one example as the model gets it."""
+        return prod(self.shape)
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
@@ -74,4 +99,6 @@ class Signature:
         fields = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
         columns: Any = fields.pop("columns", ())
         read = (Column(**{**c, "categories": tuple(c["categories"])}) for c in columns)
-        return cls(**fields, columns=tuple(read))  # type: ignore[arg-type]
+        text: Any = fields.pop("text", None)
+        known = Text(**{**text, "words": tuple(text["words"])}) if text else None
+        return cls(**fields, columns=tuple(read), text=known)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from aidn_pipeline.core.component import component
 from aidn_pipeline.core.fingerprint import JSON, canonical_json
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import Content, Description, FileRef
-from aidn_pipeline.data.encoding import encode_table
+from aidn_pipeline.data.encoding import encode_table, encode_texts
 from aidn_pipeline.data.labels import target_units, targets
 from aidn_pipeline.data.source import SourceTable, class_counts
 from aidn_pipeline.data.splits import assign
@@ -30,6 +30,8 @@ from aidn_pipeline.errors import CorruptObject, DataError, NewerFormat
 FORMAT = 1
 ALL = "all"
 """The one split of a data set that has not been split."""
+TRAIN = "train"
+"""The split that things are fitted on."""
 
 
 def snapshot_files(source: SourceTable) -> dict[str, bytes]:
@@ -156,14 +158,12 @@ class DatasetView:
             )
         return whole.filter(pa.array(self._split_codes() == names.index(split)))
 
-    def arrays(
-        self, split: str
-    ) -> tuple["np.ndarray[Any, np.dtype[np.float32]]", "np.ndarray[Any, Any]"]:
+    def arrays(self, split: str) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
         """Raw features and targets of one split.
 
         Returns:
-            float32 features of shape (rows, *signature.raw_shape), and targets: int64
-            classes (rows,), float32 0 or 1 (rows,) for a binary task, float32 (rows, 1) for
+            features of `signature.raw_dtype`, shape (rows, *signature.raw_shape), and targets:
+            int64 classes (rows,), float32 0 or 1 (rows,) for a binary task, float32 (rows, 1) for
             regression.
 
         Raises:
@@ -174,9 +174,11 @@ class DatasetView:
         y = targets(table[signature.label], signature.task, signature.classes)
         if signature.columns:
             return encode_table(signature.columns, table, where=f"data set {self.name}"), y
+        if text := signature.text:
+            return encode_texts(text, table[text.name], where=f"data set {self.name}"), y
         rows = np.empty((table.num_rows, len(signature.features)), dtype=np.float32)
         for i, name in enumerate(signature.features):
-            rows[:, i] = _numbers(table, name, self.name)
+            rows[:, i] = _numbers(table, name, self.name, alone=len(signature.features) == 1)
         return rows.reshape(-1, *signature.shape), y
 
     def with_table(
@@ -196,7 +198,7 @@ class DatasetView:
             DataError: if rows or the label are missing, or no feature is left.
         """
         before, rows = self.signature, self.description["rows"]
-        if before.columns:
+        if before.columns or before.text:
             raise DataError(
                 f"the columns of {self.name!r} are prepared already",
                 where=f"data set {self.name}",
@@ -257,14 +259,16 @@ class DatasetView:
         return self._codes
 
 
-def _numbers(table: pa.Table, name: str, dataset: str) -> "np.ndarray[Any, Any]":
+def _numbers(table: pa.Table, name: str, dataset: str, *, alone: bool) -> "np.ndarray[Any, Any]":
     column = table[name]
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise DataError(
             f"feature {name!r} holds {kind}, not numbers",
             where=f"data set {dataset}, column {name}",
-            remedy="prepare it: `pipeline=tabular`; or leave it out: add it to `source.ignore`",
+            remedy="prepare texts: `pipeline=text`"
+            if alone
+            else "prepare it: `pipeline=tabular`; or leave it out: add it to `source.ignore`",
         )
     if column.null_count or (
         pa.types.is_floating(kind) and not pc.all(pc.is_finite(column)).as_py() and len(column)

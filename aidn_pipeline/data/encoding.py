@@ -1,5 +1,6 @@
 """Columns of a table of any kind into one float32 matrix."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -7,10 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aidn_pipeline.core.columns import Column, reader
+from aidn_pipeline.core.columns import LARGEST, Column, Text, reader
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.text import token_reader
 
 Matrix: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
+Ids: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+SHOWN = 60
+"""Characters of a wrong value that are shown."""
 
 
 def encode_table(columns: Sequence[Column], table: pa.Table, *, where: str) -> Matrix:
@@ -29,13 +34,31 @@ def encode_table(columns: Sequence[Column], table: pa.Table, *, where: str) -> M
     found = np.empty((table.num_rows, sum(c.width for c in columns)), dtype=np.float32)
     place = 0
     for column in columns:
-        values = _numbers(column, table[column.name], where)
+        values = column_numbers(column, table[column.name], where=where)
         missing = np.isnan(values)
         found[:, place] = np.where(missing, column.fill, values)
         if column.indicator:
             found[:, place + 1] = missing
         place += column.width
     return found
+
+
+def encode_texts(column: Text, values: pa.ChunkedArray, *, where: str) -> Ids:
+    """Token ids of a column of texts, shape (rows, column.length).
+
+    Raises:
+        DataError: if a value is no text.
+    """
+    read = token_reader(column)
+    try:
+        rows = [read(value) for value in values.to_pylist()]
+    except ValueError as problem:
+        raise DataError(
+            f"a value of column {column.name!r} is {problem}",
+            where=f"{where}, column {column.name}",
+            remedy="write every text as a string",
+        ) from problem
+    return np.array(rows, dtype=np.int64).reshape(len(rows), column.length)
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -51,31 +74,51 @@ def numbers_of(column: pa.ChunkedArray) -> "np.ndarray[Any, np.dtype[np.float64]
     return found
 
 
-def _numbers(
-    column: Column, values: pa.ChunkedArray, where: str
+def column_numbers(
+    column: Column, values: pa.ChunkedArray, *, where: str
 ) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The first number of each value, NaN for a missing one, a code for a category; shape (rows,).
+
+    Raises:
+        DataError: if a value is not of the column's kind; says which.
+    """
     if column.kind == "numeric" and is_number(values.type):
         found = numbers_of(values)
-        if np.isinf(found).any():
-            raise DataError(
-                f"{int(np.isinf(found).sum())} values of feature {column.name!r} are infinite",
-                where=f"{where}, column {column.name}",
-                remedy="correct them, or leave the column out: `stages.prepare.ignore`",
+        wrong = np.isinf(found) | (np.abs(found) > LARGEST)
+        if wrong.any():
+            raise _not_of_its_kind(
+                column,
+                float(found[wrong][0]),
+                int(wrong.sum()),
+                "too large for a number here",
+                where,
             )
         return found
     # A value is read once, however many rows have it.
     distinct = values.combine_chunks()
     if not pa.types.is_dictionary(distinct.type):
         distinct = distinct.dictionary_encode()
+    codes = pc.fill_null(distinct.indices, len(distinct.dictionary)).to_numpy(zero_copy_only=False)
     read = reader(column)
-    try:
-        table = np.array([read(v) for v in [*distinct.dictionary.to_pylist(), None]])
-    except ValueError as problem:
-        raise DataError(
-            f"a value of feature {column.name!r} is {problem}",
-            where=f"{where}, column {column.name}",
-            remedy=f"name its kind: `stages.prepare.kinds.{column.name}=categorical`",
-        ) from problem
-    codes = pc.fill_null(distinct.indices, len(table) - 1).to_numpy(zero_copy_only=False)
+    table = np.full(len(distinct.dictionary) + 1, math.nan)
+    table[-1] = read(None)
+    for code, value in enumerate(distinct.dictionary.to_pylist()):
+        try:
+            table[code] = read(value)
+        except ValueError as problem:
+            count = int((codes == code).sum())
+            raise _not_of_its_kind(column, value, count, str(problem), where) from problem
     chosen: np.ndarray[Any, np.dtype[np.float64]] = table[codes]
     return chosen
+
+
+def _not_of_its_kind(column: Column, value: Any, count: int, why: str, where: str) -> DataError:
+    shown = repr(value) if len(repr(value)) <= SHOWN else f"{repr(value)[:SHOWN]}..."
+    rows = "1 row" if count == 1 else f"{count} rows"
+    return DataError(
+        f"{shown} in column {column.name!r} is {why} ({rows})",
+        where=f"{where}, column {column.name}",
+        remedy="correct it, or say what the column is: "
+        f"`stages.prepare.kinds.{column.name}=categorical`, or leave it out: "
+        f"`stages.prepare.ignore`",
+    )

@@ -43,7 +43,7 @@ def infer_kinds(table: pa.Table, features: Sequence[str], given: Mapping[str, Ki
     for name in features:
         if name in given:
             known[name] = given[name]
-        elif reason := useless(table[name]):
+        elif reason := useless(table[name], alone=len(features) == 1):
             left_out[name] = reason
         else:
             known[name] = kind_of(table[name])
@@ -66,8 +66,13 @@ def kind_of(column: pa.ChunkedArray) -> Kind:
     return "categorical"
 
 
-def useless(column: pa.ChunkedArray) -> str:
-    """Why a model can learn nothing from a column; empty if it can."""
+def useless(column: pa.ChunkedArray, *, alone: bool = False) -> str:
+    """Why a model can learn nothing from a column; empty if it can.
+
+    Args:
+        column: of the training rows.
+        alone: whether it is the only feature.
+    """
     present = column.drop_null()
     if len(present) == 0:
         return "it has no values"
@@ -76,7 +81,8 @@ def useless(column: pa.ChunkedArray) -> str:
         return f"every row has {present[0].as_py()!r}"
     names_rows = distinct > FEW_ROWS and distinct > MANY * len(present)
     if names_rows and kind_of(column) == "categorical":
-        return f"{distinct} different texts in {len(present)} rows name the rows"
+        said = f"{distinct} different texts in {len(present)} rows name the rows"
+        return said + ("; a column of texts alone is learned by `pipeline=text`" if alone else "")
     return ""
 
 

@@ -11,15 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from aidn_pipeline.core.columns import Column, Kind, reader, text_of
+from aidn_pipeline.core.columns import Column, Kind, text_of
 from aidn_pipeline.core.fingerprint import JSON, canonical_json
 from aidn_pipeline.core.stage import Content, Description, FileRef
-from aidn_pipeline.data.dataset import DatasetView
-from aidn_pipeline.data.encoding import encode_table
+from aidn_pipeline.data.dataset import TRAIN, DatasetView
+from aidn_pipeline.data.encoding import column_numbers, encode_table
 from aidn_pipeline.data.kinds import Kinds, infer_kinds
 from aidn_pipeline.errors import DataError
-
-TRAIN = "train"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +71,14 @@ def prepare(
         DataError: if it is not split, prepared already, or no column is left.
     """
     signature = view.signature
-    if signature.columns or signature.shape != (len(signature.features),):
+    if signature.columns or signature.text or signature.shape != (len(signature.features),):
         raise DataError(
             "the data set is prepared already"
-            if signature.columns
+            if signature.columns or signature.text
             else f"examples of shape {list(signature.shape)} are no rows of a table",
             where=f"data set {view.name}",
             remedy="remove the second `prepare` stage"
-            if signature.columns
+            if signature.columns or signature.text
             else "`~stages.prepare`",
         )
     table = view.table(TRAIN)
@@ -147,15 +145,7 @@ def _column(
         ranked = sorted(counts, key=lambda text: (-counts[text], str(text)))
         kept = sorted(str(text) for text in ranked[: settings.max_categories])
         return replace(column, categories=tuple(kept)), absent
-    read = reader(column)
-    try:
-        numbers = np.array([read(v) for v in values.to_pylist()], dtype=np.float64)
-    except ValueError as problem:
-        raise DataError(
-            f"a value of column {column.name!r} is {problem}",
-            where=f"data set {name}, column {column.name}",
-            remedy=f"correct it, or name another kind: `stages.prepare.kinds.{column.name}`",
-        ) from problem
+    numbers = column_numbers(column, values, where=f"data set {name}")
     present = numbers[~np.isnan(numbers)]
     absent = len(numbers) - len(present)
     fill = 0.0

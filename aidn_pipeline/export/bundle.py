@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -24,6 +25,7 @@ from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import FileRef
 from aidn_pipeline.errors import CorruptObject, ModelNotFound, NewerFormat, StageFailed
 from aidn_pipeline.export.rows import tensor_of
+from aidn_pipeline.inputs.forward import arguments_of
 
 FORMAT = 1
 MODEL = "model/"
@@ -71,17 +73,18 @@ class Predictor:
     model: nn.Module
     preprocess: nn.Module
 
-    def predict(self, rows: Any) -> list[Prediction]:
+    def predict(self, rows: Any, *, first: int = 1) -> list[Prediction]:
         """Answers for raw rows, in their order.
 
         Args:
             rows: as in `aidn_pipeline.export.rows.tensor_of`.
+            first: number of the first row in messages.
 
         Raises:
             DataError: if a column is missing or unknown, a row has another width, or a value is no
                 finite number.
         """
-        outputs = self.outputs(tensor_of(rows, self.signature))
+        outputs = self.outputs(tensor_of(rows, self.signature, first=first))
         if self.signature.task == "regression":
             return [Prediction(None, {}, tuple(row)) for row in outputs.tolist()]
         shares = self._shares(outputs)
@@ -93,12 +96,38 @@ class Predictor:
             )
         ]
 
+    def raw(self, rows: Any) -> Tensor:
+        """Raw features of rows or of an array; as `aidn_pipeline.export.rows.tensor_of`."""
+        return tensor_of(rows, self.signature)
+
+    def arrays(self, raw: Any) -> dict[str, Any]:
+        """Answers in columns, for raw features of shape (n, *signature.raw_shape).
+
+        Returns:
+            `values`: the outputs, float32 (n, outputs). Of classes also `labels`, text (n,), and
+            `probabilities`, float32 (n, classes).
+        """
+        outputs = self.outputs(torch.as_tensor(raw).reshape(-1, *self.signature.raw_shape))
+        if self.signature.task == "regression":
+            return {"values": outputs.numpy()}
+        shares = self._shares(outputs)
+        names = np.array(self.signature.classes)
+        return {
+            "values": outputs.numpy(),
+            "probabilities": shares.numpy(),
+            "labels": names[shares.argmax(dim=1).numpy()],
+        }
+
     def outputs(self, raw: Tensor) -> Tensor:
-        """The network's outputs, shape (n, outputs), for raw features (n, *signature.raw_shape)."""
+        """The network's outputs, shape (n, outputs), for raw examples (n, *signature.raw_shape)."""
         if len(raw) == 0:
             return torch.empty(0, self.signature.outputs)
+        arguments, found = arguments_of(self.model, self.signature), []
         with torch.no_grad():
-            return torch.cat([self.model(self.preprocess(part)) for part in torch.split(raw, ROWS)])
+            for part in torch.split(raw, ROWS):
+                first, named = arguments(self.preprocess(part))
+                found.append(self.model(first, **named))
+        return torch.cat(found)
 
     def _shares(self, outputs: Tensor) -> Tensor:
         if self.signature.task == "binary":
@@ -263,7 +292,7 @@ def check_golden(predictor: Predictor, where: str) -> None:
     """
     golden = predictor.document["golden"]
     tolerance = golden.get("tolerance", TOLERANCE)
-    rows = torch.tensor(golden["rows"], dtype=torch.float32)
+    rows = torch.tensor(golden["rows"], dtype=getattr(torch, predictor.signature.raw_dtype))
     wanted = torch.tensor(golden["outputs"], dtype=torch.float32)
     found = predictor.outputs(rows.reshape(-1, *predictor.signature.raw_shape))
     close = found.shape == wanted.shape and torch.allclose(

@@ -9,45 +9,52 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aidn_pipeline.core.columns import Cell, Column, reader
+from aidn_pipeline.core.columns import Cell, Column, Text, reader
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.text import token_reader
 
 
-def tensor_of(rows: Any, signature: Signature) -> Tensor:
-    """Raw features as float32, shape (n, *signature.raw_shape).
+def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
+    """Raw examples of `signature.raw_dtype`, shape (n, *signature.raw_shape).
 
     Args:
         rows: a list of mappings from column to value (the label column may be among them), a list
             of lists in the order of the columns, or an array of shape (n, columns) or
-            (n, *signature.shape).
+            (n, *signature.shape). Of texts each row may be the text itself.
         signature: of the data the model was trained on. Where it has prepared columns, a value may
             be missing (None, NaN or empty text) and a column that is missing is empty.
+        first: number of the first row in messages.
 
     Raises:
         DataError: if a column is missing or unknown, a row has another width, or a value is not
             what its column holds; names the row, counted from 1, and the column.
     """
     if signature.columns:
-        plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=1)]
-        return torch.from_numpy(encode_rows(signature.columns, plain))
-    if isinstance(rows, (np.ndarray, Tensor)):
-        table = _array(np.asarray(rows), signature)
+        plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=first)]
+        return torch.from_numpy(encode_rows(signature.columns, plain, first=first))
+    if signature.text:
+        plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=first)]
+        return torch.from_numpy(encode_texts(signature.text, [c[0] for c in plain], first=first))
+    if isinstance(rows, Tensor):
+        rows = rows.detach().cpu().numpy()
+    if isinstance(rows, np.ndarray):
+        table = _array(rows, signature)
     else:
         plain = list(rows)
         table = np.empty((len(plain), len(signature.features)), dtype=np.float32)
         for i, row in enumerate(plain):
-            table[i] = _row(row, signature, i + 1)
+            table[i] = _row(row, signature, first + i)
     return torch.from_numpy(table).reshape(-1, *signature.shape)
 
 
 def encode_rows(
-    columns: Sequence[Column], rows: Sequence[Sequence[Any]]
+    columns: Sequence[Column], rows: Sequence[Sequence[Any]], *, first: int = 1
 ) -> "np.ndarray[Any, np.dtype[np.float32]]":
     """Raw values in the order of the columns as numbers, shape (rows, sum of the widths).
 
     Raises:
-        DataError: if a value is not of its column's kind; names the row, counted from 1.
+        DataError: if a value is not of its column's kind; names the row, counted from `first`.
     """
     found = np.empty((len(rows), sum(column.width for column in columns)), dtype=np.float32)
     place = 0
@@ -59,7 +66,7 @@ def encode_rows(
             except ValueError as problem:
                 raise DataError(
                     f"{row[position]!r} is {problem}",
-                    where=f"row {i + 1}, column {column.name}",
+                    where=f"row {first + i}, column {column.name}",
                     remedy="write it as in the training data; leave it empty if it is missing",
                 ) from problem
             missing = math.isnan(value)
@@ -67,6 +74,28 @@ def encode_rows(
             if column.indicator:
                 found[i, place + 1] = missing
         place += column.width
+    return found
+
+
+def encode_texts(
+    column: Text, texts: Sequence[Any], *, first: int = 1
+) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Token ids, shape (texts, column.length).
+
+    Raises:
+        DataError: if a value is no text; names the row, counted from `first`.
+    """
+    read = token_reader(column)
+    found = np.zeros((len(texts), column.length), dtype=np.int64)
+    for i, text in enumerate(texts):
+        try:
+            found[i] = read(text)
+        except ValueError as problem:
+            raise DataError(
+                f"{text!r} is {problem}",
+                where=f"row {first + i}, column {column.name}",
+                remedy="put it in quotes if it is meant as a text",
+            ) from problem
     return found
 
 
@@ -111,10 +140,14 @@ def _plain(value: Any) -> Any:
 
 def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
     names = signature.raw_names
-    if isinstance(row, Mapping):
+    if signature.text and isinstance(row, str):
+        values = [row]
+    elif isinstance(row, Mapping):
         values = _named(row, signature, number)
     elif isinstance(row, (Sequence, np.ndarray, Tensor)) and not isinstance(row, (str, bytes)):
-        values = row.tolist() if isinstance(row, (np.ndarray, Tensor)) else list(row)
+        array = row.detach().cpu().numpy() if isinstance(row, Tensor) else row
+        # One example of an array of images has their shape.
+        values = array.ravel().tolist() if isinstance(array, np.ndarray) else list(array)
     else:
         raise DataError(
             f"row {number} is {type(row).__name__}, neither named columns nor a list of numbers",
@@ -131,27 +164,36 @@ def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
 
 
 def _named(row: Mapping[str, Any], signature: Signature, number: int) -> list[Any]:
+    check_columns(list(row), signature, f"row {number}")
+    return [row[name] for name in signature.raw_names]
+
+
+def check_columns(given: Sequence[Any], signature: Signature, what: str) -> None:
+    """Refuses named columns that are not the model's; the label may be among them.
+
+    Raises:
+        DataError: if one is missing or unknown; `what` says of what.
+    """
     names = signature.raw_names
-    missing = [name for name in names if name not in row]
+    missing = [name for name in names if name not in given]
     if missing:
-        unknown = [str(key) for key in row if key not in names]
+        unknown = [str(key) for key in given if key not in names]
         near = get_close_matches(missing[0], unknown, 1)
         raise DataError(
-            f"row {number} lacks the columns {_listed(missing)}",
-            where=f"row {number}",
+            f"{what} lacks the columns {_listed(missing)}",
+            where=what,
             remedy=f"is {near[0]!r} meant to be {missing[0]!r}?"
             if near
             else f"give every feature: {_listed(names)}",
         )
     known = {*names, signature.label, *signature.ignored}
-    extra = [str(key) for key in row if key not in known]
+    extra = [str(key) for key in given if key not in known]
     if extra:
         raise DataError(
-            f"row {number} has columns the model does not know: {_listed(extra)}",
-            where=f"row {number}",
+            f"{what} has columns the model does not know: {_listed(extra)}",
+            where=what,
             remedy="leave them out",
         )
-    return [row[name] for name in names]
 
 
 def _no_number(number: int, name: str, value: Any) -> DataError:

@@ -18,13 +18,12 @@ from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import AidnError, StorageUnwritable, UnknownComponent
+from aidn_pipeline.facade.information import provenance_of, resolved_config
 from aidn_pipeline.facade.models import model_of_run
-from aidn_pipeline.facade.result import AiModelResult, metrics_of, newest
-from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.facade.outputs import metrics_of, newest
+from aidn_pipeline.facade.result import AiModelResult
+from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
-
-BUNDLES = "bundles"
-"""Folder of the project that servable bundles are checked out to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +131,7 @@ class AiModelBuilder:
                 force=spec.run.get("force", ()),
             )
             smoke = bool(spec.run.get("smoke"))
+            provenance = provenance_of(spec, ran.run, ran.stages, self.overrides, store)
             result = AiModelResult(
                 run=ran.run,
                 recipe=spec.recipe,
@@ -144,6 +144,7 @@ class AiModelBuilder:
                 project=self.workspace.project.root,
                 smoke=smoke,
                 error=ran.error,
+                provenance=replace(provenance, registered=None) if smoke else provenance,
             )
             return self._with_bundle(result, store)
 
@@ -156,18 +157,7 @@ class AiModelBuilder:
         return {
             "asked": self.recipe,
             "overrides": list(self.overrides),
-            "config": {
-                "name": spec.name,
-                "seed": spec.seed,
-                "run": dict(spec.run),
-                "stages": {
-                    name: {
-                        **stage.stage,
-                        "inputs": {p: [str(r) for r in refs] for p, refs in stage.inputs.items()},
-                    }
-                    for name, stage in spec.stages.items()
-                },
-            },
+            "config": resolved_config(spec),
             "notes": list(spec.notes),
             "environment": dict(spec.environment),
         }

@@ -1,10 +1,11 @@
 """Inference from a bundle. Torch and pyarrow are imported here, when something is predicted."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import ModelNotFound
 from aidn_pipeline.facade.models import find_bundle
 from aidn_pipeline.facade.workspace import Workspace
@@ -13,8 +14,26 @@ from aidn_pipeline.facade.workspace import Workspace
 class Predictor(Protocol):
     """An opened bundle."""
 
-    def predict(self, rows: Any) -> Sequence[Any]:
-        """Answers for raw rows, in their order."""
+    @property
+    def signature(self) -> Signature:
+        """Of the data it was trained on."""
+        ...
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The content of `model.json`."""
+        ...
+
+    def predict(self, rows: Any, *, first: int = 1) -> Sequence[Any]:
+        """Answers for raw rows, in their order; the first has the number `first` in messages."""
+        ...
+
+    def raw(self, rows: Any) -> Any:
+        """Raw features of rows or of an array, checked."""
+        ...
+
+    def arrays(self, raw: Any) -> dict[str, Any]:
+        """Answers in columns, for raw features."""
         ...
 
 
@@ -36,12 +55,15 @@ def open_folder(folder: Path, workspace: Workspace) -> Predictor:
 def open_model(reference: str, workspace: Workspace) -> Predictor:
     """Opens `name`, `name@3` or a bundle's folder; a name is looked up in the store.
 
+    A project has a folder of the name of its package, so that a folder is one only if it holds a
+    bundle, or is written with a `/`.
+
     Raises:
         ModelNotFound: if there is no such model or folder.
         CorruptObject: if a byte differs from what was exported.
     """
     folder = Path(reference)
-    if folder.is_dir() or "/" in reference:
+    if "/" in reference or (folder / "model.json").is_file():
         return open_folder(folder, workspace)
     if not workspace.has_store:
         raise ModelNotFound(
@@ -55,9 +77,24 @@ def open_model(reference: str, workspace: Workspace) -> Predictor:
     return predictor
 
 
-def answers(predictor: Predictor, rows: Any) -> list[dict[str, Any]]:
+def answers(predictor: Predictor, rows: Any, *, first: int = 1) -> list[dict[str, Any]]:
     """Predictions as JSON, one object for each row."""
-    return [item.to_json() for item in predictor.predict(rows)]
+    return [item.to_json() for item in predictor.predict(rows, first=first)]
+
+
+def check_columns(given: Sequence[Any], signature: Signature, what: str) -> None:
+    """Refuses columns that are not the model's.
+
+    Raises:
+        DataError: if one is missing or unknown.
+    """
+    rows: Any = importlib.import_module("aidn_pipeline.export.rows")
+    rows.check_columns(given, signature, what)
+
+
+def frames() -> Any:
+    """The module `aidn_pipeline.data.frames`, which imports pyarrow."""
+    return importlib.import_module("aidn_pipeline.data.frames")
 
 
 def parquet_rows(path: Path) -> list[dict[str, Any]]:

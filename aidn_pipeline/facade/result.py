@@ -3,35 +3,55 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from aidn_pipeline.core.artifact import (
-    Artifact,
-    Checkpoint,
-    Dataset,
-    Metrics,
-    artifact_from_json,
-)
+from aidn_pipeline.core.artifact import Checkpoint, Dataset
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.engine.plan import Plan
 from aidn_pipeline.engine.run import StageResult
 from aidn_pipeline.errors import AidnError, ModelNotFound, NewerFormat, UsageError
-from aidn_pipeline.facade.models import ModelReference
-from aidn_pipeline.facade.predictor import Predictor, answers, open_folder
+from aidn_pipeline.facade.information import ExperimentInfo, Provenance, RegistryInfo
+from aidn_pipeline.facade.models import ModelReference, model_of_run
+from aidn_pipeline.facade.notebook import html_table
+from aidn_pipeline.facade.outputs import (
+    metrics_of,
+    newest,
+    outputs_json,
+    stage_from_json,
+    stage_to_json,
+)
+from aidn_pipeline.facade.predictions import Predictions
+from aidn_pipeline.facade.predictor import open_folder
+from aidn_pipeline.facade.runs import (
+    artifact_at,
+    bundle_of,
+    ended,
+    error_recorded,
+    find_run,
+    opened,
+    provenance_recorded,
+    stage_results,
+)
+from aidn_pipeline.facade.servable import BATCH_SIZE, Servable
 from aidn_pipeline.facade.workspace import Workspace
-from aidn_pipeline.store.store import Store
 
 FORMAT = 1
-A = TypeVar("A", bound=Artifact)
+SHOWN = 12
+"""Metrics that a notebook shows."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class AiModelResult:
     """How a run ended. The only public door to inference.
+
+        result = AiModelBuilder.from_recipe("digits").build().check()
+        result.predict([{"months": 2, "calls": 8}])        # JSON in, JSON out
+        result.predict_batch(frame).labels                 # arrays, data frames; columns out
+        for answer in result.stream(rows): ...             # more rows than memory holds
 
     Attributes:
         run: id of the run; `aidn-run show RUN` tells more.
@@ -45,6 +65,7 @@ class AiModelResult:
         project: the project's root.
         smoke: whether it was a smoke run, of which nothing is kept.
         error: what stopped the run.
+        provenance: what it stood on; read it by `experiment_info` and `model_registry_info`.
     """
 
     run: str | None
@@ -58,6 +79,7 @@ class AiModelResult:
     bundle: Path | None = None
     smoke: bool = False
     error: AidnError | None = field(default=None, compare=False)
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -70,6 +92,82 @@ class AiModelResult:
     def dataset(self) -> Dataset | None:
         """The data set that the stages after it worked on."""
         return newest(self.stages, Dataset)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What the recipe came to: `name`, `seed`, `run` and `stages` with every field."""
+        return self.provenance.config
+
+    @property
+    def experiment_info(self) -> ExperimentInfo:
+        """The run: what, when, with which configuration, environment and data."""
+        return ExperimentInfo(
+            experiment=self.provenance.experiment or self.recipe,
+            recipe=self.recipe,
+            run=self.run,
+            status=self.status,
+            started=self.provenance.start,
+            seconds=self.seconds,
+            overrides=self.provenance.overrides,
+            config=self.provenance.config,
+            environment=self.provenance.environment,
+            dataset=self.provenance.dataset,
+        )
+
+    @property
+    def model_registry_info(self) -> RegistryInfo | None:
+        """The registered version with its evidence and lineage; None if there was none."""
+        return self.provenance.registered
+
+    @classmethod
+    def of_run(cls, run: str, project: Path | None = None) -> "AiModelResult":
+        """The result of an earlier run, as far as it got.
+
+            run = AiModelResult.of_run("20260102-151600-3f9c2a")
+            dataset = run.artifact("split.dataset")
+
+        Args:
+            run: its id, or the beginning of one; the newest run for "".
+            project: a folder of the project; the working folder by default.
+
+        Raises:
+            UsageError: if there is no such run.
+        """
+        workspace = Workspace.around(project)
+        with workspace.open_store() as store:
+            record = find_run(store, run)
+            stages = stage_results(record, store)
+            model = model_of_run(stages, store)
+            return cls(
+                run=record["run"],
+                recipe=record["recipe"],
+                status=ended(record, store),
+                seconds=record["facts"].get("seconds", 0.0),
+                stages=stages,
+                metrics=metrics_of(stages, store),
+                model=model,
+                provenance=provenance_recorded(record, stages, store),
+                project=workspace.project.root,
+                bundle=bundle_of(model, workspace),
+                error=error_recorded(record),
+            )
+
+    def artifact(self, reference: str) -> Any:
+        """An artifact of the run, opened for reading.
+
+        Args:
+            reference: `stage.port`, as under `inputs:` in a recipe.
+
+        Returns:
+            A `DatasetView` for a data set (`.table("train")`, `.arrays("train")`), a dict for
+            params, metrics and a model version, read-only paths by name for a folder, a read-only
+            path for a file.
+
+        Raises:
+            UsageError: if the run has no such artifact, or the store no longer.
+        """
+        where = f'artifact("{reference}")'
+        return opened(artifact_at(self.stages, reference), Workspace.around(self.project), where)
 
     def check(self) -> "AiModelResult":
         """The result itself, if the run went through.
@@ -92,11 +190,47 @@ class AiModelResult:
             ModelNotFound: if the run exported nothing.
             DataError: if a row does not fit the model.
         """
-        return answers(self._predictor, rows)
+        return self._servable.predict(rows)
+
+    def predict_batch(self, xs: Any) -> Predictions:
+        """Predictions for many rows at once, in columns of numpy arrays.
+
+        Args:
+            xs: a numpy array or torch tensor, a data frame of pandas, polars or Arrow, a mapping of
+                names to columns, or rows as `predict` takes them.
+
+        Raises:
+            ModelNotFound: if the run exported nothing.
+            DataError: if a row does not fit the model.
+        """
+        return self._servable.predict_batch(xs)
+
+    def stream(self, rows: Iterable[Any], batch_size: int = BATCH_SIZE) -> Iterator[dict[str, Any]]:
+        """Predictions one by one, in order, while the rows still come; see `Servable.stream`.
+
+        Args:
+            rows: as `predict` takes them, from any iterable.
+            batch_size: rows that are answered at once, and all that is held.
+
+        Raises:
+            ModelNotFound: if the run exported nothing.
+            UsageError: if `batch_size` is not at least 1.
+            DataError: when it comes to a row that does not fit the model.
+        """
+        return self._servable.stream(rows, batch_size)
+
+    def to_servable(self) -> Servable:
+        """The exported model, opened and checked: a callable object to keep in a server.
+
+        Raises:
+            ModelNotFound: if the run exported nothing.
+            CorruptObject: if a byte of the bundle differs from what was exported.
+        """
+        return Servable(open_folder(self._exported(), Workspace.around(self.project)))
 
     @cached_property
-    def _predictor(self) -> Predictor:
-        return open_folder(self._exported(), Workspace.around(self.project))
+    def _servable(self) -> Servable:
+        return self.to_servable()
 
     def _exported(self) -> Path:
         if self.bundle is None:
@@ -124,7 +258,11 @@ class AiModelResult:
         fresh = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             shutil.copytree(source, fresh / "bundle")
-            value = {**self.to_json(), "recipe": self.recipe}
+            value = {
+                **self.to_json(),
+                "recipe": self.recipe,
+                "provenance": self.provenance.to_json(),
+            }
             (fresh / "result.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
             fresh.rename(target)
         finally:
@@ -154,16 +292,32 @@ class AiModelResult:
                 where=str(folder / "result.json"),
                 remedy="use the release that wrote it",
             )
+        try:
+            return cls._from_json(value, folder)
+        except (KeyError, TypeError, AttributeError) as problem:
+            raise ModelNotFound(
+                f"the saved result is damaged: {problem!r}",
+                where=str(folder / "result.json"),
+                remedy="save it again; its bundle may be whole: `aidn-run predict FOLDER/bundle`",
+            ) from problem
+
+    @classmethod
+    def _from_json(cls, value: Mapping[str, Any], folder: Path) -> "AiModelResult":
+        provenance = Provenance.from_json(value["provenance"])
+        model = ModelReference.from_json(value["model"]) if value["model"] else None
+        if model is not None and provenance.registered is not None:
+            model = replace(model, checkpoint=provenance.registered.checkpoint)
         return cls(
             run=value["run"],
             recipe=value["recipe"],
             status=value["status"],
             seconds=value["seconds"],
-            stages={name: _stage_from_json(item) for name, item in value["stages"].items()},
+            stages={name: stage_from_json(item) for name, item in value["stages"].items()},
             metrics=value["metrics"],
-            model=ModelReference.from_json(value["model"]) if value["model"] else None,
+            model=model,
             project=Path.cwd(),
             bundle=folder / "bundle",
+            provenance=provenance,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -172,12 +326,29 @@ class AiModelResult:
             run=self.run,
             status=self.status,
             seconds=self.seconds,
-            stages={name: _stage_to_json(stage) for name, stage in self.stages.items()},
+            stages={name: stage_to_json(stage) for name, stage in self.stages.items()},
             metrics=self.metrics,
             model=self.model.to_json() if self.model else None,
             bundle=shown(self.bundle, self.project) if self.bundle else None,
             error=self.error,
         )
+
+    def __repr__(self) -> str:
+        model = f", model {self.model}" if self.model else ""
+        return f"AiModelResult({self.recipe}: {self.status} in {self.seconds:.1f} s{model})"
+
+    def _repr_html_(self) -> str:
+        figures = {name: self.metrics[name] for name in sorted(self.metrics)[:SHOWN]}
+        rows = {
+            "run": self.run,
+            "status": self.status,
+            "seconds": self.seconds,
+            **figures,
+            "model": self.model,
+            "bundle": shown(self.bundle, self.project) if self.bundle else None,
+            "error": self.error.problem if self.error else None,
+        }
+        return html_table(self.recipe, rows)
 
 
 def run_json(
@@ -221,59 +392,6 @@ def planned_json(plan: Plan, seconds: float) -> dict[str, Any]:
     return run_json(status="planned", seconds=seconds, stages=stages)
 
 
-def outputs_json(outputs: Mapping[str, Artifact]) -> dict[str, Any]:
-    """Artifacts by port as programs see them."""
-    return {
-        port: {"kind": item.kind, "digest": item.digest, "size": item.size}
-        for port, item in outputs.items()
-    }
-
-
 def shown(path: Path, project: Path) -> str:
     """A path as people and programs see it: relative inside the project."""
     return str(path.relative_to(project) if path.is_relative_to(project) else path)
-
-
-def metrics_of(stages: Mapping[str, StageResult], store: Store) -> dict[str, float]:
-    """Metrics of all stages, the later stage's where names are equal."""
-    found: dict[str, float] = {}
-    for stage in stages.values():
-        for artifact in stage.outputs.values():
-            if isinstance(artifact, Metrics):
-                found.update(store.read_json(artifact))
-    return found
-
-
-def newest(stages: Mapping[str, StageResult], kind: type[A]) -> A | None:
-    """The first artifact of a kind of the last stage that has one."""
-    for stage in reversed(list(stages.values())):
-        for artifact in stage.outputs.values():
-            if isinstance(artifact, kind):
-                return artifact
-    return None
-
-
-def _stage_to_json(stage: StageResult) -> dict[str, Any]:
-    return {
-        "action": stage.action,
-        "reason": stage.reason,
-        "status": stage.status,
-        "fingerprint": stage.fingerprint,
-        "seconds": stage.seconds,
-        "outputs": outputs_json(stage.outputs),
-    }
-
-
-def _stage_from_json(value: Mapping[str, Any]) -> StageResult:
-    folders = {"dataset", "checkpoint", "model", "bundle", "folder"}
-    return StageResult(
-        action=value["action"],
-        reason=value["reason"],
-        status=value["status"],
-        fingerprint=value["fingerprint"],
-        seconds=value["seconds"],
-        outputs={
-            port: artifact_from_json({**item, "folder": item["kind"] in folders})
-            for port, item in value["outputs"].items()
-        },
-    )

@@ -96,8 +96,15 @@ def refusals(
             hint = f" (nearest: {near[0]})" if near else ""
             found.append(f"{clause}: there is no {clause.metric} in {source}{hint}")
         elif not clause.holds(value):
-            found.append(f"{clause}: found {value!r} in {source}")
+            found.append(f"{clause}: it is {shown(value, clause.value)} in {source}")
     return tuple(found)
+
+
+def shown(value: float, bound: float) -> str:
+    """A value in few digits, or in all where those would move it to the bound or across."""
+    short = float(f"{value:.4g}")
+    same_side = (short < bound) == (value < bound) and (short > bound) == (value > bound)
+    return f"{value:.4g}" if same_side else repr(value)
 
 
 def check_gate(

@@ -15,7 +15,13 @@ from aidn_pipeline.core.stage import Stage, StageContext
 from aidn_pipeline.data.dataset import DatasetView
 from aidn_pipeline.errors import DataError, StageFailed
 from aidn_pipeline.training.inference import Trained, open_trained
-from aidn_pipeline.training.judging import confusion_matrix, probabilities, scores, usual_metrics
+from aidn_pipeline.training.judging import (
+    baseline_metrics,
+    confusion_matrix,
+    probabilities,
+    scores,
+    usual_metrics,
+)
 from aidn_pipeline.training.loop import finite
 from aidn_pipeline.training.step import bound
 from aidn_pipeline.training.trainer import LOSSES
@@ -38,10 +44,13 @@ class EvaluateOutputs:
     predictions: Report
 
 
-@component("stage", "evaluate", packages=("torch",))
+@component("stage", "evaluate", version=2, packages=("torch",))
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Stage[EvaluateInputs, EvaluateOutputs]):
     """Judges a model on rows it was not trained on.
+
+    Beside the task's usual metrics stand those of a baseline that gives every row one answer, the
+    commonest class or the mean of training: a model that does no better has learned nothing.
 
     Attributes:
         split: the rows.
@@ -108,10 +117,14 @@ class Judged:
 
     def __post_init__(self) -> None:
         """Computes the usual metrics of the task once."""
-        task = self.trained.signature.task
-        loss = bound(LOSSES[task], self.trained.signature)
-        values = {"loss": float(loss(self.outputs, self.targets))}
-        object.__setattr__(self, "values", values | usual_metrics(task, self.outputs, self.targets))
+        signature = self.trained.signature
+        loss = bound(LOSSES[signature.task], signature)
+        values = {
+            "loss": float(loss(self.outputs, self.targets)),
+            **usual_metrics(signature.task, self.outputs, self.targets),
+            **baseline_metrics(signature, self.targets),
+        }
+        object.__setattr__(self, "values", values)
 
     @property
     def tables(self) -> dict[str, JSON]:
@@ -147,10 +160,10 @@ def check_same_data(found: Signature, trained: Signature, split: str) -> None:
     Raises:
         DataError: naming the first difference.
     """
-    for name in ("task", "features", "shape", "classes"):
+    for name in ("task", "features", "shape", "classes", "text"):
         if getattr(found, name) != getattr(trained, name):
             raise DataError(
-                f"the model was trained on other {name} than split {split!r} of this data set has",
+                f"the model was trained with another {name} than that of split {split!r} here",
                 where="evaluate.dataset",
                 remedy="wire both ports to the same split stage",
             )

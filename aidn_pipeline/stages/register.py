@@ -59,7 +59,7 @@ class RegisterStage(Stage[RegisterInputs, RegisterOutputs]):
         """
         metrics = ctx.load(inputs.metrics)
         source = f"metrics {inputs.metrics.digest[:15]}"
-        check_gate(parse_gate(self.gate), metrics, source=source)
+        check_gate(parse_gate(self.gate), metrics, source=source, where="register.gate")
         ctx.files(inputs.checkpoint)
         facts = {"checkpoint": inputs.checkpoint.to_json(), "metrics": dict(metrics)}
         number = ctx.mint(NOUN, self.name, inputs.checkpoint.digest, facts)

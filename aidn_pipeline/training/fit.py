@@ -275,7 +275,7 @@ class Run:
     def _judge(self, model: nn.Module) -> dict[str, float]:
         assert self._validation is not None
         inputs, targets = self._validation
-        outputs = outputs_of(model, inputs)
+        outputs = outputs_of(model, inputs, self._data.signature)
         with torch.no_grad():
             values = {"val_loss": float(self._loss(outputs, targets))}
             return values | {
@@ -329,7 +329,8 @@ class Run:
         load_tensors(model, state.best.tensors, "best")
         raw = self._data.golden
         with torch.no_grad():
-            outputs = outputs_of(model, self._preprocess(raw.to(self._device)))
+            inputs = self._preprocess(raw.to(self._device))
+            outputs = outputs_of(model, inputs, self._data.signature)
         return {
             "rows": raw.reshape(len(raw), -1).tolist(),
             "outputs": outputs.double().cpu().tolist(),

@@ -14,6 +14,7 @@ from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.errors import CorruptObject, NewerFormat
+from aidn_pipeline.inputs.forward import arguments_of
 from aidn_pipeline.training.tensorfile import read_tensors
 
 FORMAT = 1
@@ -27,14 +28,17 @@ def preprocessing(index: Index, descriptions: Sequence[Description]) -> nn.Seque
     return nn.Sequential(*(build(index, "transform", d)() for d in descriptions))
 
 
-def outputs_of(model: nn.Module, inputs: Tensor) -> Tensor:
+def outputs_of(model: nn.Module, inputs: Tensor, signature: Signature) -> Tensor:
     """The model's outputs in evaluation mode; it is left in the mode it was in."""
-    training = model.training
+    training, arguments = model.training, arguments_of(model, signature)
     model.eval()
+    found = []
     with torch.no_grad():
-        outputs = torch.cat([model(part) for part in torch.split(inputs, ROWS)])
+        for part in torch.split(inputs, ROWS):
+            first, named = arguments(part)
+            found.append(model(first, **named))
     model.train(training)
-    return outputs
+    return torch.cat(found)
 
 
 def all_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -89,9 +93,9 @@ class Trained:
     description: Mapping[str, Any]
 
     def outputs(self, raw: Tensor) -> Tensor:
-        """Outputs for raw features, shape (n, *signature.raw_shape)."""
+        """Outputs for raw examples, shape (n, *signature.raw_shape)."""
         with torch.no_grad():
-            return outputs_of(self.model, self.preprocess(raw))
+            return outputs_of(self.model, self.preprocess(raw), self.signature)
 
 
 def read_description(path: Path) -> dict[str, Any]:

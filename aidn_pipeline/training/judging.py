@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from aidn_pipeline.core.fingerprint import JSON
-from aidn_pipeline.core.signature import Task
+from aidn_pipeline.core.signature import Signature, Task
 from aidn_pipeline.training.metrics import accuracy, class_scores, confusion, mae, r2, rmse
 
 
@@ -21,6 +21,23 @@ def usual_metrics(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, flo
     means = [float(s.mean()) for s in class_scores(confusion(outputs, targets))]
     names = ("precision_macro", "recall_macro", "f1_macro")
     return {"accuracy": accuracy(outputs, targets), **dict(zip(names, means, strict=True))}
+
+
+def baseline_metrics(signature: Signature, targets: Tensor) -> dict[str, float]:
+    """What one answer for every row reaches: the commonest class, or the mean, of training.
+
+    Args:
+        signature: of the data the model was trained on.
+        targets: of the rows that are judged.
+    """
+    if signature.task == "regression":
+        constant = torch.full_like(targets, signature.target_center)
+        return {
+            "baseline_mae": mae(constant, targets),
+            "baseline_rmse": rmse(constant, targets),
+        }
+    commonest = max(range(len(signature.counts)), key=lambda i: signature.counts[i])
+    return {"baseline_accuracy": float((targets == commonest).double().mean())}
 
 
 def confusion_matrix(outputs: Tensor, targets: Tensor) -> list[list[int]]:

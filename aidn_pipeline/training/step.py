@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from aidn_pipeline.core.component import Factory
 from aidn_pipeline.core.fingerprint import JSON, derive_seed
 from aidn_pipeline.core.signature import Signature
+from aidn_pipeline.inputs.forward import arguments_of
 from aidn_pipeline.training.keyed import Keys
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
@@ -106,6 +107,7 @@ class SupervisedStep:
         """Builds the network, the loss and the augmentation."""
         model, loss, augment = self._factories
         self._model: nn.Module = model(signature=signature).to(device)
+        self._arguments = arguments_of(self._model, signature)
         self._loss = bound(loss, signature)
         if isinstance(self._loss, nn.Module):
             self._loss.to(device)
@@ -121,10 +123,10 @@ class SupervisedStep:
 
     def step(self, batch: Batch, position: Position) -> Tensor:
         """The loss of one batch."""
-        inputs, targets = batch
+        inputs, named = self._arguments(batch[0])
         if self._augment is not None:
             inputs = self._augment(inputs, Keys(self._seed, position.epoch, position.samples))
-        loss: Tensor = self._loss(self._model(inputs), targets)
+        loss: Tensor = self._loss(self._model(inputs, **named), batch[1])
         return loss
 
     def extra_state(self) -> dict[str, JSON]:

@@ -69,6 +69,11 @@ def test_a_model_has_three_names(here, say, tmp_path, rows, reference):
     assert sum(first["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_folder_of_the_models_name_does_not_hide_the_model(copied, say, tmp_path, rows):
+    (copied / "digits").mkdir()
+    assert say("predict", "digits", "--input", write(tmp_path, rows, ".json"))[0] == 0
+
+
 def test_rows_may_come_on_stdin(here, say, monkeypatch, rows):
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(rows)))
     assert len(json.loads(say("predict", "digits", "--input", "-")[1])) == 3

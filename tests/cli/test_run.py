@@ -27,7 +27,7 @@ def test_stdout_holds_nothing_but_the_object(here, say):
 def test_the_last_block_names_run_metrics_model_bundle_and_the_next_command(here, say):
     _, out, _ = say(*QUICK)
     block = dict(line.split(maxsplit=1) for line in out.split("\n\n")[-1].splitlines())
-    assert list(block) == ["run", "metrics", "model", "bundle", "next"]
+    assert list(block) == ["run", "metrics", "baseline", "model", "bundle", "next"]
     assert "accuracy" in block["metrics"]
     assert block["next"] == "aidn-run predict digits@1 --input rows.json"
 

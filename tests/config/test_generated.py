@@ -40,7 +40,10 @@ def test_an_entry_survives_json() -> None:
         assert ComponentSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
-NEEDED = {"tabular_file": ["source.path=data.csv", "source.label=y"]}
+NEEDED = {
+    "tabular_file": ["source.path=data.csv", "source.label=y"],
+    "text_file": ["source.path=texts.jsonl"],
+}
 """What a recipe leaves to its user."""
 
 

@@ -6,12 +6,13 @@ from support.projects import Write
 from aidn_pipeline.config.indexes import builtin_index
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.recipe import load_recipe
-from aidn_pipeline.config.rules import RULES
+from aidn_pipeline.config.rules import RULES, USUAL
 from aidn_pipeline.core.component import check_ranges
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.errors import ConfigProblems, FoundBeforeStart, UnknownKey, WrongType
 from aidn_pipeline.sweep.samplers.grid import GridSampler
+from aidn_pipeline.training.trainer import METRICS
 
 
 def digits(project: Project, *overrides: str, recipe: str = "digits") -> PipelineSpec:
@@ -23,6 +24,7 @@ BAD: list[tuple[str, type[FoundBeforeStart], str]] = [
     ("stages.register.gate.accuracy.min=high", WrongType, "stages.register.gate.accuracy.min"),
     ("name=a/b", WrongType, "name"),
     ("trainer.monitor.mode=low", WrongType, "trainer.monitor.mode"),
+    ("trainer.monitor.metric=val_los", WrongType, "trainer.monitor.metric"),
     ("trainer.monitor.metric=''", WrongType, "trainer.monitor.metric"),
     ("trainer.monitor={metric: val_loss, made: min}", UnknownKey, "trainer.monitor.made"),
     ("stages.tune.num_trials=0", WrongType, "stages.tune.num_trials"),
@@ -84,3 +86,14 @@ def test_a_live_component_is_held_to_the_same_ranges() -> None:
     with pytest.raises(WrongType, match="num is 0, the least is 1") as caught:
         check_ranges(GridSampler(num=0))
     assert (caught.value.where, caught.value.remedy) == ("num", "write num=1")
+
+
+def test_a_trainer_without_metrics_computes_the_usual_ones_of_some_task() -> None:
+    assert set(USUAL) == {name for names in METRICS.values() for name in names}
+
+
+def test_a_metric_of_the_trainers_own_may_be_monitored(project: Project) -> None:
+    words = ("trainer.metrics={f: {use: f1}}", "trainer.monitor={metric: val_f, mode: max}")
+    assert digits(project, *words).stages["train"]
+    with pytest.raises(WrongType, match="no 'val_accuracy'"):
+        digits(project, words[0], "trainer.monitor={metric: val_accuracy, mode: max}")

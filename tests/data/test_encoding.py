@@ -102,7 +102,7 @@ def test_a_value_of_another_kind_names_its_row_and_column(column, value, said):
 
 
 def test_an_infinite_number_in_a_table_is_refused():
-    with pytest.raises(DataError, match="infinite"):
+    with pytest.raises(DataError, match="inf in column 'x' is too large"):
         one(NUMBER, [1.0, math.inf])
 
 

@@ -166,7 +166,7 @@ def test_a_kind_that_does_not_fit_names_the_column(tmp_path):
         kinds={"plan": "numeric"}, max_categories=9, fill="mean", indicator=True, standardize=True
     )
 
-    with pytest.raises(DataError, match="'plan' is no number"):
+    with pytest.raises(DataError, match=r"'basic' in column 'plan' is no number \(\d+ rows\)"):
         prepared(view_of(people(), tmp_path / "p"), wrong)
 
 

@@ -34,8 +34,7 @@ class Body(nn.Module):
 
 from torch import Tensor, nn
 
-from aidn_pipeline.core.component import component
-from aidn_pipeline.core.signature import Signature
+from aidn_pipeline import Signature, component
 from churn.layers import Body
 
 

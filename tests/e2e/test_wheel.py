@@ -33,7 +33,7 @@ def test_the_wheel_holds_every_recipe_and_config_and_runs_from_an_empty_folder(t
     package = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "aidn_pipeline").rglob("*")
-        if path.suffix in {".py", ".parquet", ".typed"}
+        if path.suffix in {".py", ".pyi", ".parquet", ".typed", ".tmpl"}
     }
     assert shipped | package <= held
     (tmp_path / "empty").mkdir()

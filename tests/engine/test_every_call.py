@@ -4,13 +4,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from aidn_pipeline.testing.faults import Fault, FaultyDisk, in_child
 from support.toys import INDEX, whole
 
 from aidn_pipeline.engine.run import RunResult, run_pipeline
 from aidn_pipeline.errors import AidnError, StorageFull, StorageUnwritable, StoreError
 from aidn_pipeline.store.check import check
 from aidn_pipeline.store.store import Store
+from aidn_pipeline.testing.faults import Fault, FaultyDisk, in_child
 
 PARTS = 8
 """The calls are dealt to as many tests, so that they can run in parallel."""

@@ -6,7 +6,6 @@ import jsonschema
 import pytest
 from support.command import QUICK, SCHEMA
 
-import aidn_pipeline
 from aidn_pipeline import AidnError, AiModelBuilder, AiModelResult
 from aidn_pipeline.errors import (
     UsageError,
@@ -27,14 +26,6 @@ def base(project) -> AiModelBuilder:
 @pytest.fixture(scope="module")
 def result(base) -> AiModelResult:
     return base.build().check()
-
-
-def test_the_public_names_are_these():
-    names = ["AiModelBuilder", "AiModelResult", "AidnError", "__version__", "component"]
-    assert aidn_pipeline.__all__ == names
-    assert set(names) <= set(dir(aidn_pipeline))
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = aidn_pipeline.nothing
 
 
 @pytest.mark.parametrize("model", [CNN, "cnn"])

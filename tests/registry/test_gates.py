@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aidn_pipeline.errors import ConfigProblems, GateNotMet, UnknownKey, WrongType
-from aidn_pipeline.registry.gates import Clause, check_gate, parse_gate, refusals
+from aidn_pipeline.registry.gates import Clause, check_gate, parse_gate, refusals, shown
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -30,9 +30,15 @@ def test_a_refusal_names_the_clause_the_value_and_the_source() -> None:
     with pytest.raises(GateNotMet) as caught:
         check_gate(clauses, {"accuracy": 0.5, "loss": 0.1}, source="metrics b3:12")
     assert (
-        caught.value.problem == "the gate is not met: accuracy >= 0.95: found 0.5 in metrics b3:12"
+        caught.value.problem == "the gate is not met: accuracy >= 0.95: it is 0.5 in metrics b3:12"
     )
     assert caught.value.exit_code == 4
+
+
+@given(FINITE, FINITE)
+def test_a_value_is_not_rounded_across_its_bound(value: float, bound: float) -> None:
+    assert (float(shown(value, bound)) < bound) == (value < bound)
+    assert (float(shown(value, bound)) > bound) == (value > bound)
 
 
 def test_a_missing_metric_refuses_and_the_nearest_is_named() -> None:

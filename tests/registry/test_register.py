@@ -39,7 +39,7 @@ def test_the_same_weights_are_the_same_version_even_with_a_looser_gate() -> None
 
 def test_where_the_gate_is_not_met_no_number_is_taken() -> None:
     ctx = MemoryContext()
-    with pytest.raises(GateNotMet, match=r"found 0\.9 in metrics b3:"):
+    with pytest.raises(GateNotMet, match=r"it is 0\.9 in metrics b3:"):
         register(ctx, gate={"accuracy": {"min": 0.95}})
     assert not any(key.startswith("model/") for key in ctx.objects)
 

@@ -33,8 +33,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from aidn_pipeline import component
-from aidn_pipeline.data.source import SourceTable
+from aidn_pipeline import SourceTable, component
 
 
 @component("source", "rings")
@@ -74,9 +73,7 @@ class Rings:
 
 import numpy as np
 
-from aidn_pipeline import component
-from aidn_pipeline.core.artifact import Dataset
-from aidn_pipeline.core.stage import StageContext
+from aidn_pipeline import Dataset, StageContext, component
 from {package}.cuts import codes
 
 
@@ -104,8 +101,7 @@ import time
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aidn_pipeline import component
-from aidn_pipeline.core.signature import Signature
+from aidn_pipeline import Signature, component
 from {package}.shared import squash
 
 
@@ -171,8 +167,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aidn_pipeline import component
-from aidn_pipeline.sweep.trial import History
+from aidn_pipeline import History, component
 
 
 @component("sampler", "corner")

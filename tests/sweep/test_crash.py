@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aidn_pipeline.testing.faults import FaultyDisk, in_child
 from support.sweeps import INDEX, recipe
 
 from aidn_pipeline.engine.run import RunResult, run_pipeline
 from aidn_pipeline.store.check import check
 from aidn_pipeline.store.store import Store
+from aidn_pipeline.testing.faults import FaultyDisk, in_child
 
 EVERY = 3
 """A kill at every call takes half a minute."""

@@ -17,15 +17,30 @@ from aidn_pipeline.data.labels import infer_task
 from aidn_pipeline.data.source import SourceTable
 from aidn_pipeline.errors import DataError
 
+LARGEST = 1 << 30
+"""Bytes of JSON lines that are looked at together."""
+
+
+def read_csv(path: Path) -> pa.Table:
+    """A CSV file; texts in quotes may hold line breaks."""
+    return arrow_csv.read_csv(path, parse_options=arrow_csv.ParseOptions(newlines_in_values=True))
+
+
+def read_json_lines(path: Path) -> pa.Table:
+    """JSON lines; a line may be as long as it likes, and a column's type is told from all lines."""
+    block = min(max(path.stat().st_size, 1 << 20), LARGEST)
+    return arrow_json.read_json(path, read_options=arrow_json.ReadOptions(block_size=block))
+
+
 READERS: Mapping[str, Callable[[Path], pa.Table]] = {
-    ".csv": arrow_csv.read_csv,
-    ".jsonl": arrow_json.read_json,
-    ".ndjson": arrow_json.read_json,
+    ".csv": read_csv,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
     ".parquet": pq.read_table,
 }
 
 
-@component("source", "table")
+@component("source", "table", version=2)
 @dataclass(frozen=True, kw_only=True)
 class TableSource:
     """One file with a row for each example, a label column and numeric features.
@@ -56,7 +71,7 @@ class TableSource:
             DataError: if it is missing or unreadable, a named column is absent, or the shape does
                 not hold the features.
         """
-        table = self._table(project / self.path)
+        table = read_table(project / self.path, self.path)
         self._has(table, self.label, "label")
         for name in self.features:
             self._has(table, name, "features")
@@ -73,36 +88,6 @@ class TableSource:
             provenance={"file": Path(self.path).name},
             where=self.path,
         )
-
-    def _table(self, path: Path) -> pa.Table:
-        reader = READERS.get(path.suffix.lower())
-        if reader is None:
-            raise DataError(
-                f"files ending in {path.suffix!r} are no tables this release reads",
-                where=self.path,
-                remedy=f"use one of {', '.join(READERS)}",
-            )
-        if not path.is_file():
-            near = get_close_matches(path.name, _names(path.parent), 1)
-            raise DataError(
-                "the file does not exist",
-                where=self.path,
-                remedy=f"did you mean `{near[0]}`?"
-                if near
-                else "set `source.path`; a relative path is against the project's root",
-            )
-        if path.stat().st_size == 0:
-            raise DataError(
-                "the file is empty", where=self.path, remedy="write a header and rows into it"
-            )
-        try:
-            return reader(path)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"the file cannot be read as {path.suffix[1:]}: {error}",
-                where=self.path,
-                remedy="check that the file is complete and its ending says what it is",
-            ) from error
 
     def _has(self, table: pa.Table, name: str, key: str) -> None:
         count = table.column_names.count(name)
@@ -138,6 +123,44 @@ class TableSource:
                 remedy="correct `source.shape`, or leave it out for flat rows",
             )
         return self.shape
+
+
+def read_table(path: Path, where: str) -> pa.Table:
+    """A table as its file has it.
+
+    Args:
+        path: CSV (with a header line), `.jsonl` or Parquet.
+        where: the place to name in errors.
+
+    Raises:
+        DataError: if the file is missing, empty or unreadable.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"files ending in {path.suffix!r} are no tables this release reads",
+            where=where,
+            remedy=f"use one of {', '.join(READERS)}",
+        )
+    if not path.is_file():
+        near = get_close_matches(path.name, _names(path.parent), 1)
+        raise DataError(
+            "the file does not exist",
+            where=where,
+            remedy=f"did you mean `{near[0]}`?"
+            if near
+            else "set `source.path`; a relative path is against the project's root",
+        )
+    if path.stat().st_size == 0:
+        raise DataError("the file is empty", where=where, remedy="write a header and rows into it")
+    try:
+        return reader(path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"the file cannot be read as {path.suffix[1:]}: {error}",
+            where=where,
+            remedy="check that the file is complete and its ending says what it is",
+        ) from error
 
 
 def _names(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from aidn_pipeline.core.component import component
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
-from aidn_pipeline.training.models.units import TargetUnits
+from aidn_pipeline.training.models.units import TargetUnits, refuse_texts
 
 
 @component("model", "cnn", version=2)
@@ -30,6 +30,7 @@ class CNN(nn.Module):
             DataError: if the data is no images, or they are too small for the blocks.
         """
         super().__init__()
+        refuse_texts(signature, "cnn")
         if len(signature.shape) != 3 or min(signature.shape[1:]) < 2**blocks:
             raise DataError(
                 f"examples of shape {list(signature.shape)} are no images for {blocks} blocks",

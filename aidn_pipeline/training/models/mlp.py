@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from aidn_pipeline.core.component import component
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import WrongType
-from aidn_pipeline.training.models.units import TargetUnits
+from aidn_pipeline.training.models.units import TargetUnits, refuse_texts
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -42,9 +42,11 @@ class MLP(nn.Module):
             activation: `relu`, `gelu`, `silu` or `tanh`.
 
         Raises:
+            DataError: if the data is texts.
             WrongType: if a value is out of its range.
         """
         super().__init__()
+        refuse_texts(signature, "mlp")
         if activation not in ACTIVATIONS:
             raise WrongType(
                 f"unknown activation {activation!r}",
@@ -57,7 +59,7 @@ class MLP(nn.Module):
                 where="model",
                 remedy="hidden >= 1, layers >= 0, 0 <= dropout < 1",
             )
-        width = len(signature.features)
+        width = signature.width
         parts: list[nn.Module] = [nn.Flatten()] if len(signature.shape) > 1 else []
         for _ in range(layers):
             parts.append(nn.Linear(width, hidden))

@@ -1,9 +1,39 @@
-"""The last step of a regression: from standardised outputs to the units of the targets."""
+"""What models share: the units of a regression's outputs, and whether the data suits them."""
 
 import torch
 from torch import Tensor, nn
 
 from aidn_pipeline.core.signature import Signature
+from aidn_pipeline.errors import DataError
+
+
+def check_texts(signature: Signature, model: str) -> None:
+    """Refuses data that is no texts.
+
+    Raises:
+        DataError: with what to take instead.
+    """
+    if not signature.text:
+        raise DataError(
+            f"model {model!r} takes texts as token ids, the examples are {signature.dtype} of "
+            f"shape {list(signature.shape)}",
+            where="model",
+            remedy="prepare texts with `pipeline=text`, or take another model, such as model=mlp",
+        )
+
+
+def refuse_texts(signature: Signature, model: str) -> None:
+    """Refuses texts, for models that calculate with their inputs.
+
+    Raises:
+        DataError: with what to take instead.
+    """
+    if signature.text:
+        raise DataError(
+            f"model {model!r} takes numbers, the examples are token ids of texts",
+            where="model",
+            remedy="take a model of texts: model=embedding_bag or model=transformer_encoder",
+        )
 
 
 class TargetUnits(nn.Module):
