@@ -25,6 +25,7 @@ from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
 
+
 @dataclass(frozen=True, slots=True)
 class AiModelBuilder:
     """A recipe with changes, not yet run. Immutable: each call gives a new builder.
