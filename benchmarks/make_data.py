@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 from aidn_pipeline.data.table import identity
 
@@ -45,6 +45,24 @@ def diabetes_table() -> pa.Table:
     columns["age"] = columns["age"].astype(np.int64)
     columns["sex"] = np.array(["one", "two"])[columns["sex"].astype(int) - 1]
     return pa.table({**columns, "progression": diabetes.target})
+
+
+def breast_cancer_table() -> pa.Table:
+    """Thirty measurements (float64) and `diagnosis`, `benign` or `malignant`."""
+    cancer = load_breast_cancer()
+    names = [name.replace(" ", "_") for name in cancer.feature_names]
+    columns = dict(zip(names, cancer.data.T, strict=True))
+    return pa.table({**columns, "diagnosis": cancer.target_names[cancer.target].tolist()})
+
+
+def wine_table() -> pa.Table:
+    """Thirteen measurements (float64) and `cultivar`, `one` to `three`."""
+    wine = load_wine()
+    names = [name.replace("/", "_") for name in wine.feature_names]
+    columns = dict(zip(names, wine.data.T, strict=True))
+    return pa.table(
+        {**columns, "cultivar": [("one", "two", "three")[i] for i in wine.target.tolist()]}
+    )
 
 
 SHIPPED = (
@@ -79,6 +97,37 @@ SHIPPED = (
             "load_diabetes(scaled=False)",
             "changes": "sex is a category, `one` and `two` (the source does not say which is "
             "which); order of rows unchanged",
+        },
+    ),
+    Shipped(
+        "breast_cancer",
+        "samples of breast tissue: thirty measurements of cell nuclei and the diagnosis",
+        breast_cancer_table,
+        {
+            "title": "Breast Cancer Wisconsin (Diagnostic)",
+            "authors": "W. Wolberg, O. Mangasarian, N. Street, W. Street",
+            "publisher": "UCI Machine Learning Repository",
+            "year": "1995",
+            "doi": "10.24432/C5DW2B",
+            "licence": "CC BY 4.0",
+            "part": "all 569 samples, as bundled by scikit-learn's load_breast_cancer",
+            "changes": "blanks in names of columns are underscores; order of rows unchanged",
+        },
+    ),
+    Shipped(
+        "wine",
+        "wines of one region: thirteen chemical measurements and the cultivar",
+        wine_table,
+        {
+            "title": "Wine",
+            "authors": "S. Aeberhard, M. Forina",
+            "publisher": "UCI Machine Learning Repository",
+            "year": "1992",
+            "doi": "10.24432/C5PC7J",
+            "licence": "CC BY 4.0",
+            "part": "all 178 wines, as bundled by scikit-learn's load_wine",
+            "changes": "classes 0, 1, 2 are named one, two, three; a slash in a column's name is "
+            "an underscore; order of rows unchanged",
         },
     ),
 )

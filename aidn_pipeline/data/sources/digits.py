@@ -1,14 +1,12 @@
 """The UCI handwritten digits: 1,797 images of 8x8 pixels, shipped with the package."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aidn_pipeline.core.component import component
+from aidn_pipeline.data.bundled_table import bundled_table
 from aidn_pipeline.data.source import SourceTable
-from aidn_pipeline.data.table import read_parquet
 
-FILE = Path(__file__).parents[1] / "bundled" / "digits.parquet"
 LEVELS = 16.0
 """The largest grey level: pixels count the ink in 4x4 blocks of the scan."""
 
@@ -24,16 +22,8 @@ class DigitsSource:
 
     def read(self, project: Path) -> SourceTable:
         """Reads the bundled file; `project` is not looked at."""
-        table = read_parquet(FILE)
-        provenance = json.loads((table.schema.metadata or {}).get(b"provenance", b"{}"))
-        return SourceTable(
-            name="digits",
-            table=table.replace_schema_metadata(None),
-            label="label",
-            task="multiclass",
-            features=tuple(table.column_names[:-1]),
+        return replace(
+            bundled_table("digits", label="label", task="multiclass"),
             shape=(1, 8, 8),
             preprocess=[{"use": "rescale", "divisor": LEVELS}],
-            provenance=provenance,
-            where="aidn_pipeline/data/bundled/digits.parquet",
         )
