@@ -8,7 +8,14 @@ from typing import Any
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.facade.predictions import Predictions
-from aidn_pipeline.facade.predictor import Predictor, answers, check_columns, frames, open_folder
+from aidn_pipeline.facade.predictor import (
+    Predictor,
+    answers,
+    check_columns,
+    frames,
+    open_folder,
+    with_files,
+)
 from aidn_pipeline.facade.workspace import Workspace
 
 BATCH_SIZE = 256
@@ -93,7 +100,7 @@ class Servable:
             check_columns(table.column_names, self.signature, "the table")
             raw = frames().features_of(table, self.signature)
         else:
-            raw = self._predictor.raw(xs)
+            raw = self._predictor.raw(with_files(xs, self.signature))
         return Predictions(classes=self.signature.classes, **self._predictor.arrays(raw))
 
     def stream(self, rows: Iterable[Any], batch_size: int = BATCH_SIZE) -> Iterator[dict[str, Any]]:
