@@ -6,6 +6,7 @@ of them is imported here.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from aidn_pipeline.data.encoding import (
     numbers_of,
 )
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.images import stack_pixels
 from aidn_pipeline.inputs.text import token_reader
 
 ROWS = 8192
@@ -73,7 +75,7 @@ def parts_of(value: Any, *, where: str) -> Iterator[list[dict[str, Any]]]:
         yield table.slice(start, ROWS).to_pylist()
 
 
-def features_of(table: pa.Table, signature: Signature) -> "Matrix | Ids":
+def features_of(table: pa.Table, signature: Signature) -> "np.ndarray[Any, Any]":
     """Raw features in the model's order, shape (rows, their width).
 
     Raises:
@@ -83,6 +85,13 @@ def features_of(table: pa.Table, signature: Signature) -> "Matrix | Ids":
         return _encoded(table, signature.columns)
     if signature.text:
         return _tokens(table, signature.text)
+    if image := signature.image:
+        files = table[image.name].to_pylist()
+        return stack_pixels(
+            (Path(file) if isinstance(file, str) else file for file in files),
+            image,
+            place=lambda i: f"row {i + 1}, column {image.name}",
+        )
     found = np.empty((table.num_rows, len(signature.features)), dtype=np.float32)
     for place, name in enumerate(signature.features):
         column = table[name]

@@ -1,6 +1,7 @@
 """Inference through a result: rows, columns, streams, and a callable object to keep."""
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from aidn_pipeline import AiModelBuilder, AiModelResult, DataError, ModelNotFound
+from aidn_pipeline import AiModelBuilder, AiModelResult, DataError, ModelNotFound, Servable
 from aidn_pipeline.data.sources.digits import DigitsSource
 from aidn_pipeline.errors import UsageError
 
@@ -36,6 +37,18 @@ FORMS = {
 def result(tmp_path_factory: pytest.TempPathFactory) -> AiModelResult:
     builder = AiModelBuilder.from_recipe("digits_train", tmp_path_factory.mktemp("answers"))
     return builder.configure("trainer.epochs=2", "~stages.register.gate").build().check()
+
+
+def test_a_bundle_that_was_copied_elsewhere_answers_alike(
+    result: AiModelResult, table: pa.Table, tmp_path: Path
+):
+    assert result.bundle is not None
+    copied = shutil.copytree(result.bundle, tmp_path / "copied")
+    model = Servable.load(copied)
+    assert (model.name, model.version) == ("digits", result.model.version)
+    assert model(table.to_pylist()) == result.predict(table.to_pylist())
+    with pytest.raises(ModelNotFound, match="no bundle"):
+        Servable.load(tmp_path)
 
 
 @pytest.fixture(scope="module")
