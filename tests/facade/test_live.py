@@ -179,6 +179,16 @@ def test_an_instance_with_other_weights_than_it_was_made_with_is_refused(script,
     assert "pass the class, `MyNet`" in told.value.remedy
 
 
+def test_a_class_of_a_script_is_searched_like_any_other(script, tmp_path):
+    builder = AiModelBuilder.from_recipe("digits", tmp_path / "sweep").configure(
+        *("trainer.epochs=1", "stages.tune.num_trials=2", "~stages.register.gate"),
+        "stages.tune.space.model.hidden.choices=[2,3]",
+        model=script(NET)["MyNet"],
+    )
+    result = builder.build().check()
+    assert result.config["stages"]["tune"]["trial"]["model"]["use"] == "my_net"
+
+
 def test_an_instance_of_a_class_without_a_mark_is_refused(base):
     with pytest.raises(UnknownComponent, match="Linear is no component") as told:
         base.configure(model=torch.nn.Linear(2, 2))
