@@ -1,5 +1,7 @@
 """Every built-in source keeps its contract."""
 
+import json
+
 from aidn_pipeline.testing.source import SourceSuite
 
 
@@ -20,3 +22,26 @@ class TestTable(SourceSuite):
     def project(self, folder):
         rows = "".join(f"{i / 10},{i * i},{i % 3}\n" for i in range(30))
         (folder / "rows.csv").write_text(f"x,y,label\n{rows}")
+
+
+class TestWine(SourceSuite):
+    make = staticmethod(lambda: {"use": "wine"})
+    rows = 178
+
+
+class TestBreastCancer(SourceSuite):
+    make = staticmethod(lambda: {"use": "breast_cancer"})
+    rows = 569
+
+
+class TestTickets(SourceSuite):
+    make = staticmethod(lambda: {"use": "tickets"})
+
+
+class TestText(SourceSuite):
+    make = staticmethod(lambda: {"use": "text", "path": "texts.jsonl"})
+    rows = 20
+
+    def project(self, folder):
+        lines = [{"text": f"it is number {i}", "label": "ab"[i % 2]} for i in range(20)]
+        (folder / "texts.jsonl").write_text("\n".join(map(json.dumps, lines)))

@@ -2,6 +2,7 @@
 
 from aidn_pipeline.testing.examples import (
     example_dataset,
+    example_texts,
     example_trainer,
     example_training,
     example_version,
@@ -30,6 +31,13 @@ class TestPrepare(StageSuite):
 
     def inputs(self, bench):
         return {"dataset": example_dataset(bench)}
+
+
+class TestTokenize(StageSuite):
+    make = staticmethod(lambda: {"use": "tokenize", "min_count": 1})
+
+    def inputs(self, bench):
+        return {"dataset": example_texts(bench)}
 
 
 class TestTrain(StageSuite):
