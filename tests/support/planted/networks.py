@@ -225,7 +225,7 @@ class InPlace(nn.Module):
 @component("augmentation", "planted_seeded")
 def seeded(inputs: Tensor, keys: Keys) -> Tensor:
     """Looks at the global seed."""
-    drawn = keys.uniform(inputs[0].numel()).reshape(inputs.shape) + torch.initial_seed()
+    drawn = keys.uniform(inputs[0].numel()).reshape(inputs.shape) + torch.initial_seed() % 97
     return inputs + drawn.to(inputs.dtype)
 
 
