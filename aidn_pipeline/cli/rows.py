@@ -43,6 +43,47 @@ def read_rows(source: str) -> list[Any]:
         ) from problem
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files of rows in a folder, by name; hidden files are passed over.
+
+    Raises:
+        UsageError: if there is none, or one whose name says nothing that can be read.
+    """
+    known = (*PARSERS, ".parquet")
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    odd = [file.name for file in files if file.suffix not in known]
+    if odd or not files:
+        raise UsageError(
+            f"rows cannot be read from {odd[0]!r}" if odd else "the folder holds no file of rows",
+            where=str(folder / odd[0]) if odd else str(folder),
+            remedy=f"give a folder whose files all end with {', '.join(known)}",
+        )
+    return files
+
+
+def parse_row(text: str) -> Any:
+    """One row as JSON, from the command line.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    try:
+        row = json.loads(text)
+    except ValueError as problem:
+        raise UsageError(
+            f"the row is no JSON: {problem}",
+            where=f"--row {text}",
+            remedy="""quote it for the shell: --row '{"column": 1.5, "other": "word"}'""",
+        ) from problem
+    if not isinstance(row, (dict, list, str)):
+        raise UsageError(
+            f"one row is an object or a list, not {text}",
+            where=f"--row {text}",
+            remedy="""write --row '{"column": 1.5}', or --row '[1.5, 2]'""",
+        )
+    return row
+
+
 def parse_json(text: str) -> list[Any]:
     """Rows of a JSON list.
 

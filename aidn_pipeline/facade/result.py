@@ -9,13 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from aidn_pipeline.config.project import find_project
 from aidn_pipeline.core.artifact import Checkpoint, Dataset
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.engine.plan import Plan
 from aidn_pipeline.engine.run import StageResult
 from aidn_pipeline.errors import AidnError, ModelNotFound, NewerFormat, UsageError
+from aidn_pipeline.facade.example import Row
 from aidn_pipeline.facade.information import ExperimentInfo, Provenance, RegistryInfo
-from aidn_pipeline.facade.models import ModelReference, model_of_run
+from aidn_pipeline.facade.models import ModelReference, model_of_run, read_reference
 from aidn_pipeline.facade.notebook import html_table
 from aidn_pipeline.facade.outputs import (
     metrics_of,
@@ -232,6 +234,15 @@ class AiModelResult:
     def _servable(self) -> Servable:
         return self.to_servable()
 
+    @property
+    def example(self) -> Row:
+        """A raw row as the exported model takes them: `result.predict([result.example])`.
+
+        Raises:
+            ModelNotFound: if the run exported nothing.
+        """
+        return self._servable.example
+
     def _exported(self) -> Path:
         if self.bundle is None:
             raise ModelNotFound(
@@ -271,13 +282,30 @@ class AiModelResult:
 
     @classmethod
     def load(cls, path: Path | str) -> "AiModelResult":
-        """Reads what `save` wrote.
+        """Reads what `save` wrote, or a bundle, such as `bundles/digits/1`.
+
+        A bundle knows its model and nothing of the run that made it: its result has no stages and
+        no metrics; `of_run` has.
 
         Raises:
-            ModelNotFound: if there is no saved result.
+            ModelNotFound: if there is neither.
             NewerFormat: if a later release wrote it.
         """
         folder = Path(path).absolute()
+        if (folder / "model.json").is_file():
+            model, root = read_reference(folder), find_project(folder).root
+            return cls(
+                run=None,
+                recipe=model.name,
+                status="done",
+                seconds=0.0,
+                stages={},
+                metrics={},
+                model=model,
+                # In no project, its components are looked for where a script is run.
+                project=Path.cwd() if root == folder else root,
+                bundle=folder,
+            )
         try:
             value = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as problem:

@@ -1,8 +1,12 @@
 """Running and planning: what is printed, and the object for programs."""
 
 import json
+import os
+import subprocess
+import sys
 
 from support.command import QUICK, last_object
+from support.source import ROOT
 
 
 def actions(answer):
@@ -24,12 +28,35 @@ def test_stdout_holds_nothing_but_the_object(here, say):
     assert len(out.splitlines()) == 1
 
 
+def last_block(out):
+    """The lines of the last block by their name."""
+    found, name = {}, ""
+    for line in out.split("\n\n")[-1].splitlines():
+        name = line.split(maxsplit=1)[0] if line[0] != " " else name
+        found.setdefault(name, []).append(line[len("baseline  ") :])
+    return found
+
+
 def test_the_last_block_names_run_metrics_model_bundle_and_the_next_command(here, say):
     _, out, _ = say(*QUICK)
-    block = dict(line.split(maxsplit=1) for line in out.split("\n\n")[-1].splitlines())
-    assert list(block) == ["run", "metrics", "baseline", "model", "bundle", "next"]
-    assert "accuracy" in block["metrics"]
-    assert block["next"] == "aidn-run predict digits@1 --input rows.json"
+    block = last_block(out)
+    assert list(block) == ["run", "metrics", "baseline", "model", "bundle", "python", "next"]
+    assert "accuracy" in block["metrics"][0]
+    assert block["next"][0].startswith("aidn-run show 2")
+    assert block["next"][1] == "aidn-run predict digits@1 --input rows.json"
+
+
+def test_the_python_lines_of_the_last_block_predict_when_they_are_pasted(here, say):
+    _, out, _ = say(*QUICK)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(last_block(out)["python"])],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("[{'label': '"), done.stderr
 
 
 def test_a_plan_of_what_is_done_reuses_everything(here, say):
