@@ -70,8 +70,8 @@ def _sources(arguments: Parsed) -> Iterator[tuple[str, list[Any]]]:
     source = arguments.one("--input")
     if source is None:
         yield "", [parse_row(text) for text in arguments.values["--row"]]
-    elif Path(source).is_dir():
-        for file in files_of(Path(source)):
+    elif Path(source).is_dir() and (files := files_of(Path(source))):
+        for file in files:
             yield str(file), read_rows(str(file))
     else:
         yield source, read_rows(source)

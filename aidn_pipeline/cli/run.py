@@ -12,7 +12,7 @@ from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
 from aidn_pipeline.cli.text import number, seconds, table
-from aidn_pipeline.facade.example import bundle_example
+from aidn_pipeline.facade.example import Row, bundle_example
 from aidn_pipeline.facade.result import AiModelResult, shown
 
 SHORT = 120
@@ -82,8 +82,8 @@ def loading(bundle: Path, project: Path) -> list[str]:
     # A row that fits on a line shows what to give; else the model has one.
     text = repr(row) if len(repr(row)) <= SHORT else "model.example"
     return [
-        "from aidn_pipeline import AiModelResult",
-        f"model = AiModelResult.load({shown(bundle, project)!r})",
+        "from aidn_pipeline import Servable",
+        f"model = Servable.load({shown(bundle, project)!r})",
         f"print(model.predict([{text}]))",
     ]
 
@@ -92,10 +92,15 @@ def following(result: AiModelResult) -> list[str]:
     """What to type after a run that went through."""
     lines = [f"aidn-run show {result.run}"]
     if result.bundle and result.model:
-        row = json.dumps(bundle_example(result.bundle))
-        given = f"--row {shlex.quote(row)}" if len(row) <= SHORT else "--input rows.json"
-        lines.append(f"aidn-run predict {result.model} {given}")
+        lines.append(f"aidn-run predict {result.model} {_given(bundle_example(result.bundle))}")
     return lines
+
+
+def _given(row: Row) -> str:
+    if isinstance(row, bytes):
+        return "--input image.png"
+    text = json.dumps(row)
+    return f"--row {shlex.quote(text)}" if len(text) <= SHORT else "--input rows.json"
 
 
 def figures(metrics: Mapping[str, float]) -> str:

@@ -6,6 +6,7 @@ of them is imported here.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from pyarrow import interchange
 
 from aidn_pipeline.core.columns import Column, reader
 from aidn_pipeline.core.signature import Signature
-from aidn_pipeline.data.encoding import Matrix, encode_table, is_number, numbers_of
+from aidn_pipeline.data.encoding import Matrix, encode_table, encode_texts, is_number, numbers_of
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.images import stack_pixels
 
 ROWS = 8192
 """Rows of a part of a table that is read part by part."""
@@ -65,7 +67,7 @@ def parts_of(value: Any, *, where: str) -> Iterator[list[dict[str, Any]]]:
         yield table.slice(start, ROWS).to_pylist()
 
 
-def features_of(table: pa.Table, signature: Signature) -> Matrix:
+def features_of(table: pa.Table, signature: Signature) -> "np.ndarray[Any, Any]":
     """Raw features in the model's order, shape (rows, their width).
 
     Raises:
@@ -73,6 +75,15 @@ def features_of(table: pa.Table, signature: Signature) -> Matrix:
     """
     if signature.columns:
         return _encoded(table, signature.columns)
+    if text := signature.text:
+        return encode_texts(text, table[text.name], where="the table")
+    if image := signature.image:
+        files = table[image.name].to_pylist()
+        return stack_pixels(
+            (Path(file) if isinstance(file, str) else file for file in files),
+            image,
+            place=lambda i: f"row {i + 1}, column {image.name}",
+        )
     found = np.empty((table.num_rows, len(signature.features)), dtype=np.float32)
     for place, name in enumerate(signature.features):
         column = table[name]

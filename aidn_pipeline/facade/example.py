@@ -1,16 +1,18 @@
 """One raw row that a model takes, as somebody would write it: from what is kept in its bundle."""
 
 import json
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from aidn_pipeline.core.columns import EPOCH, Column
+from aidn_pipeline.core.columns import EPOCH, Column, Image
 from aidn_pipeline.core.signature import Signature
 
-Row: TypeAlias = dict[str, Any] | list[float]
+Row: TypeAlias = dict[str, Any] | list[float] | bytes
 FEW = 12
 """Columns that are written by name; more are a list of numbers, if that is what they are."""
 WORDS = 12
@@ -18,7 +20,7 @@ WORDS = 12
 
 
 def example_row(document: Mapping[str, Any]) -> Row:
-    """A held-out row: by column, or a plain list of numbers where there are many.
+    """A held-out row: by column, or a plain list of numbers where there are many; of images a PNG.
 
     What the model does not keep is not in it: a value that was missing is its column's fill, a
     category without a code is empty, a text consists of the words that are known.
@@ -33,6 +35,8 @@ def example_row(document: Mapping[str, Any]) -> Row:
         # Ids 0 and 1 are no words.
         known = [words[int(i) - 2] for i in numbers if int(i) >= 2]
         return {signature.text.name: " ".join(known[:WORDS])}
+    if signature.image is not None:
+        return _png(signature.image, bytes(map(int, numbers)))
     if signature.columns:
         return dict(_columns(signature.columns, numbers))
     if len(signature.features) <= FEW:
@@ -47,6 +51,24 @@ def bundle_example(folder: Path) -> Row:
         OSError: if there is no bundle.
     """
     return example_row(json.loads((folder / "model.json").read_text(encoding="utf-8")))
+
+
+def _png(image: Image, pixels: bytes) -> bytes:
+    """A file of pixels that stand channel by channel."""
+    area = image.height * image.width
+    planes = [pixels[c * area : (c + 1) * area] for c in range(image.channels)]
+    mixed = bytes(level for levels in zip(*planes, strict=True) for level in levels)
+    width = image.width * image.channels
+    # A zero before each line: it stands as it is, not as a difference from the one above.
+    lines = b"".join(b"\0" + mixed[y * width : (y + 1) * width] for y in range(image.height))
+    colours = 2 if image.channels == 3 else 0
+    head = struct.pack(">IIBBBBB", image.width, image.height, 8, colours, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _flat(value: Any) -> Iterator[float]:

@@ -1,9 +1,7 @@
 """Models by name: from `digits`, `digits@3` or a run to a registered version and its bundle."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact, Bundle, ModelVersion, artifact_from_json
@@ -21,8 +19,7 @@ class ModelReference:
     Attributes:
         name: of the model.
         version: its number, from 1.
-        digest: id of its checkpoint; with the name it is the version's identity. Empty where only
-            its bundle is known.
+        digest: id of its checkpoint; with the name it is the version's identity.
         checkpoint: the weights; None in a result that was loaded from a file.
     """
 
@@ -60,24 +57,6 @@ def _reference(document: VersionDocument) -> ModelReference:
         digest=document.checkpoint.digest,
         checkpoint=document.checkpoint,
     )
-
-
-def read_reference(bundle: Path) -> ModelReference:
-    """The version that a bundle says it is; its bytes are checked when it is opened.
-
-    Raises:
-        ModelNotFound: if its `model.json` is none.
-    """
-    place = bundle / "model.json"
-    try:
-        value = json.loads(place.read_text(encoding="utf-8"))
-        return ModelReference(name=str(value["name"]), version=int(value["version"]), digest="")
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise ModelNotFound(
-            f"the folder holds no bundle that can be read: {problem!r}",
-            where=str(place),
-            remedy="run its recipe again: the bundle is in the store",
-        ) from problem
 
 
 def registered(store: Store) -> list[dict[str, Any]]:

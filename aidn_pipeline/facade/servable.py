@@ -2,13 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.facade.example import Row, example_row
 from aidn_pipeline.facade.predictions import Predictions
-from aidn_pipeline.facade.predictor import Predictor, answers, check_columns, frames
+from aidn_pipeline.facade.predictor import (
+    Predictor,
+    answers,
+    check_columns,
+    frames,
+    open_folder,
+    with_files,
+)
+from aidn_pipeline.facade.workspace import Workspace
 
 BATCH_SIZE = 256
 """Rows that a stream answers at once."""
@@ -28,6 +37,20 @@ class Servable:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Servable":
+        """Opens a bundle's folder, such as `bundles/churn/1`, wherever it was copied to.
+
+        A model of a project's own needs its code: the working folder is in that project, or the
+        project's package is installed and named by the one here.
+
+        Raises:
+            ModelNotFound: if there is no bundle.
+            CorruptObject: if a byte differs from what was exported.
+            UnknownComponent: if the model's code is not here.
+        """
+        return cls(open_folder(Path(folder), Workspace.around()))
 
     @property
     def name(self) -> str:
@@ -83,7 +106,7 @@ class Servable:
             check_columns(table.column_names, self.signature, "the table")
             raw = frames().features_of(table, self.signature)
         else:
-            raw = self._predictor.raw(xs)
+            raw = self._predictor.raw(with_files(xs, self.signature))
         return Predictions(classes=self.signature.classes, **self._predictor.arrays(raw))
 
     def stream(self, rows: Iterable[Any], batch_size: int = BATCH_SIZE) -> Iterator[dict[str, Any]]:

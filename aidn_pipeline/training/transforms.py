@@ -40,6 +40,38 @@ class Rescale(nn.Module):
         return (rows - self.offset) / self.divisor
 
 
+@component("transform", "normalize")
+class Normalize(nn.Module):
+    """Moves each channel of an image to mean 0 and deviation 1."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, *, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()) -> None:
+        """Takes one of each for every channel.
+
+        Args:
+            mean: subtracted from a channel.
+            std: what it is then divided by; not 0.
+
+        Raises:
+            WrongType: if the lengths differ or a deviation is 0.
+        """
+        super().__init__()
+        if len(mean) != len(std) or 0 in std:
+            raise WrongType(
+                "mean and std have an entry for each channel; no std is 0",
+                where="transform.normalize",
+                remedy="leave it to the `normalize` stage, which fits them",
+            )
+        self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(images - mean) / std, channel by channel; shape (batch, channels, height, width)."""
+        return (images - self.mean) / self.std
+
+
 @component("transform", "tabular")
 class Tabular(nn.Module):
     """Standardises numbers and spreads the codes of categories; numbers first, then categories."""

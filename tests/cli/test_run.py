@@ -108,18 +108,6 @@ def test_a_bundle_folder_that_was_deleted_comes_back(copied, say):
     assert (copied / "bundles/digits/1/model.json").read_bytes() == before
 
 
-def test_the_overview_ends_with_the_next_command(here, say):
-    code, out, _ = say()
-    assert code == 0
-    assert "digits_train" in out
-    assert "last run: " in out
-    assert out.splitlines()[-1].startswith("next: aidn-run ")
-
-
-def test_the_overview_of_an_empty_project_starts_at_digits(empty, say):
-    assert say()[1].splitlines()[-1] == "next: aidn-run recipe=digits"
-
-
 def test_show_tells_of_the_newest_run(here, say):
     code, out, _ = say("show")
     assert code == 0

@@ -1,5 +1,9 @@
 """Every built-in source keeps its contract."""
 
+import json
+
+from support import pictures
+
 from aidn_pipeline.testing.source import SourceSuite
 
 
@@ -20,3 +24,35 @@ class TestTable(SourceSuite):
     def project(self, folder):
         rows = "".join(f"{i / 10},{i * i},{i % 3}\n" for i in range(30))
         (folder / "rows.csv").write_text(f"x,y,label\n{rows}")
+
+
+class TestBreastCancer(SourceSuite):
+    make = staticmethod(lambda: {"use": "breast_cancer"})
+    rows = 569
+
+
+class TestWine(SourceSuite):
+    make = staticmethod(lambda: {"use": "wine"})
+    rows = 178
+
+
+class TestTickets(SourceSuite):
+    make = staticmethod(lambda: {"use": "tickets", "rows": 40})
+    rows = 40
+
+
+class TestText(SourceSuite):
+    make = staticmethod(lambda: {"use": "text", "path": "texts.jsonl"})
+    rows = 30
+
+    def project(self, folder):
+        rows = [json.dumps({"text": f"number {i}", "label": i % 3}) for i in range(30)]
+        (folder / "texts.jsonl").write_text("\n".join(rows))
+
+
+class TestImageFolder(SourceSuite):
+    make = staticmethod(lambda: {"use": "image_folder", "path": "photos"})
+    rows = 30
+
+    def project(self, folder):
+        pictures.digits(folder / "photos", 30)

@@ -1,6 +1,12 @@
 """Every built-in stage keeps its contract."""
 
+from pathlib import Path
+
+from aidn_pipeline.core.artifact import Dataset
+from aidn_pipeline.data.dataset import DatasetView, snapshot_files, split_files
+from aidn_pipeline.data.sources.tickets import TicketsSource
 from aidn_pipeline.testing.examples import (
+    SHARES,
     example_dataset,
     example_trainer,
     example_training,
@@ -30,6 +36,24 @@ class TestPrepare(StageSuite):
 
     def inputs(self, bench):
         return {"dataset": example_dataset(bench)}
+
+
+class TestTokenize(StageSuite):
+    make = staticmethod(lambda: {"use": "tokenize"})
+
+    def inputs(self, bench):
+        source = TicketsSource(rows=40).read(Path())
+        whole = bench.save(Dataset, snapshot_files(source))
+        view, table = DatasetView(bench.store.files(whole)), bench.store.refs(whole)
+        split = split_files(view, table["table.parquet"], SHARES, seed=0, key=None)
+        return {"dataset": bench.save(Dataset, split)}
+
+
+class TestNormalize(StageSuite):
+    make = staticmethod(lambda: {"use": "normalize"})
+
+    def inputs(self, bench):
+        return {"dataset": example_dataset(bench, shape=(2, 3, 3))}
 
 
 class TestTrain(StageSuite):

@@ -67,7 +67,7 @@ def held_out(trained: AiModelResult, project: Path) -> tuple[DatasetView, dict, 
 def test_raw_rows_give_the_outputs_of_evaluation_bit_for_bit(trained, project):
     view, _, judged = held_out(trained, project)
     raw = view.table("test").to_pylist()
-    predictor = trained._predictor
+    predictor = trained._servable._predictor
 
     assert torch.equal(predictor.outputs(tensor_of(raw, view.signature)), judged)
 

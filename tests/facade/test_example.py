@@ -2,14 +2,14 @@
 
 import json
 from datetime import date
-from pathlib import Path
 
 import pytest
 
-from aidn_pipeline import AiModelBuilder, AiModelResult, ModelNotFound
-from aidn_pipeline.core.columns import EPOCH, Column, Text
+from aidn_pipeline import AiModelBuilder, AiModelResult, Servable
+from aidn_pipeline.core.columns import EPOCH, Column, Image, Text
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.facade.example import bundle_example, example_row
+from aidn_pipeline.inputs.images import read_pixels
 
 
 def document(rows, **signature):
@@ -63,16 +63,20 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> AiModelResult:
         return AiModelBuilder.from_recipe("diabetes", folder).build().check()
 
 
-def test_a_bundle_loads_by_its_folder_and_predicts_its_example(built):
+def test_a_bundle_predicts_its_own_example(built):
     assert built.bundle
-    loaded = AiModelResult.load(built.bundle)
+    loaded = Servable.load(built.bundle)
 
-    assert loaded.predict([loaded.example]) == built.predict([built.example])
-    assert str(loaded.model) == str(built.model)
-    assert bundle_example(built.bundle) == built.example
+    assert bundle_example(built.bundle) == loaded.example
+    assert loaded.predict([loaded.example]) == built.predict([loaded.example])
 
 
-def test_a_damaged_bundle_is_told(built, tmp_path: Path):
-    (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(ModelNotFound, match="no bundle that can be read"):
-        AiModelResult.load(tmp_path)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_example_of_images_is_a_file_of_those_pixels(channels):
+    image = Image(name="file", channels=channels, height=2, width=3)
+    pixels = list(range(channels * 6))
+    found = example_row(document([pixels], features=("file",), image=image))
+
+    assert isinstance(found, bytes)
+    read = read_pixels(found, image, where="here")
+    assert read.transpose(2, 0, 1).ravel().tolist() == pixels
