@@ -89,12 +89,15 @@ Shows a run by its id, or by the beginning of one; the newest if none is given.
         "predict",
         "ask a registered model or a bundle",
         """\
-aidn-run predict REF --input FILE [--output FILE]
+aidn-run predict REF --input FILE|FOLDER [--output FILE|FOLDER]
+aidn-run predict REF --row JSON [--row JSON ...] [--output FILE]
 
   REF              a model (`digits`, `digits@3`) or a bundle's folder
   --input FILE     raw rows: .json (a list of objects or of lists), .jsonl, .csv, .parquet,
-                   or - for JSON on stdin
-  --output FILE    .json, .jsonl or .csv; without it the predictions go to stdout as JSON
+                   or - for JSON on stdin; of a folder all such files, by name
+  --row JSON       one raw row: '{"column": 1.5}' or '[1.5, 2]'; may be given several times
+  --output FILE    .json, .jsonl or .csv; without it the predictions go to stdout as JSON.
+                   For a folder of rows a folder that is there gets one file for each of them
 """,
     ),
     "check": Word(
