@@ -12,6 +12,7 @@ from aidn_pipeline.core.artifact import (
     Params,
     Report,
 )
+from aidn_pipeline.core.columns import Column, Text
 from aidn_pipeline.core.component import component, setting
 from aidn_pipeline.core.events import (
     CheckpointSaved,
@@ -31,6 +32,7 @@ from aidn_pipeline.core.stage import NoInputs, Stage, StageContext, port
 from aidn_pipeline.data.dataset import DatasetView
 from aidn_pipeline.data.source import Source, SourceTable
 from aidn_pipeline.data.sources.table import TableSource
+from aidn_pipeline.data.sources.text import TextSource
 from aidn_pipeline.errors import (
     AidnError,
     ConfigError,
@@ -68,6 +70,7 @@ __all__ = [
     "Bundle",
     "Checkpoint",
     "CheckpointSaved",
+    "Column",
     "ConfigError",
     "Continue",
     "DataError",
@@ -114,6 +117,8 @@ __all__ = [
     "StoreError",
     "TableSource",
     "TargetUnits",
+    "Text",
+    "TextSource",
     "Trial",
     "TrialFinished",
     "TrialScheduler",

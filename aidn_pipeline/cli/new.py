@@ -3,15 +3,19 @@
 import importlib.util
 import keyword
 import re
+import shlex
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from aidn_pipeline.cli import table_project
-from aidn_pipeline.cli.arguments import Kind, Parsed, parse
-from aidn_pipeline.cli.scaffold import scaffold
-from aidn_pipeline.cli.table_project import Given
+from aidn_pipeline.cli.arguments import Kind as Flag
+from aidn_pipeline.cli.arguments import Parsed, parse
+from aidn_pipeline.cli.projects.scaffold import check_free, scaffold
+from aidn_pipeline.cli.projects.start import Given, Kind, common_values, not_usable
+from aidn_pipeline.cli.projects.table import TableProject
+from aidn_pipeline.cli.projects.text import TextProject
 from aidn_pipeline.cli.text import table
 from aidn_pipeline.config.builtin import data_folder
 from aidn_pipeline.config.indexes import builtin_index
@@ -20,13 +24,15 @@ from aidn_pipeline.config.trust import trust
 from aidn_pipeline.errors import ConfigError, DataError, UsageError
 from aidn_pipeline.facade.tables import columns
 
-FLAGS: dict[str, Kind] = {
+FLAGS: dict[str, Flag] = {
     "--kind": "value",
     "--from": "value",
     "--target": "value",
+    "--text": "value",
     "--in": "value",
 }
-KINDS = ("table",)
+KINDS: dict[str, Kind] = {"table": TableProject(), "text": TextProject()}
+MADE_UP = "none: made-up data"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 FOLDERS = {"conf", "recipes", "tests", "data", "bundles", "src", "docs", "test"}
 """Names that stand for something else in a project."""
@@ -45,25 +51,20 @@ def main(given: Sequence[str]) -> int:
     name = _name(arguments, given, asking=asking)
     package = check_name(name)
     target = Path(arguments.one("--in") or ".").expanduser() / name
-    _free(target)
-    begun = _given(arguments, asking=asking and not {"--from", "--kind"} & set(arguments.values))
+    check_free(target)
+    kind = _kind(arguments, asking=asking)
+    begun = _given(arguments, kind, asking=asking)
     with TemporaryDirectory(prefix="aidn-") as folder:
-        found = table_project.start(begun, package, Path(folder))
-    words = {
-        "name": name,
-        "package": package,
-        "class": "".join(part.capitalize() for part in package.split("_")),
-        "title": package.replace("_", " ").capitalize(),
-        **table_project.values(found, package),
-    }
-    files = scaffold(target, found.layers, words, found.files)
+        found = kind.start(begun, package, Path(folder))
+    words = {**common_values(found, name, package), **kind.values(found, package)}
+    metrics = "regression" if found.task == "regression" else "classes"
+    files = scaffold(target, ("every", metrics, kind.layer), words, found.files)
     recipe = f"recipes/{package}.yaml"
-    text = (target / recipe).read_text(encoding="utf-8")
-    print(table_project.report(found, recipe, text))
+    print(kind.report(found, recipe, (target / recipe).read_text(encoding="utf-8")))
     print(f"\n{target}/")
     print(table(_tree(files, package), indent="  "))
     print(_trusted(target))
-    print(f"\nnext:\n  cd {target}\n  aidn-run recipe={package}")
+    print(f"\nnext:\n  cd {shlex.quote(str(target))}\n  aidn-run recipe={package}")
     return 0
 
 
@@ -87,18 +88,26 @@ def ask(question: str, default: str) -> str:
         raise KeyboardInterrupt from None
 
 
-def _given(arguments: Parsed, *, asking: bool) -> Given:
-    kind = arguments.one("--kind") or "table"
+def _kind(arguments: Parsed, *, asking: bool) -> Kind:
+    kind = arguments.one("--kind")
+    if kind is None and asking and "--from" not in arguments.values:
+        kind = ask(f"what the data are: {', '.join(KINDS)}", "table")
+    kind = kind or "table"
     if kind not in KINDS:
+        near = get_close_matches(kind, list(KINDS), 1)
         raise UsageError(
             f"there is no kind {kind!r} of project",
             where=f"--kind {kind}",
-            remedy=f"one of {', '.join(KINDS)}",
+            remedy=f"did you mean `{near[0]}`?" if near else f"one of {', '.join(KINDS)}",
         )
+    return KINDS[kind]
+
+
+def _given(arguments: Parsed, kind: Kind, *, asking: bool) -> Given:
     source, label = arguments.one("--from"), arguments.one("--target")
-    if source is None and asking:
-        source = ask("a CSV, JSON lines or Parquet file of yours", "none: made-up customers")
-        source = None if source.startswith("none:") else source
+    if source is None and asking and "--kind" not in arguments.values:
+        source = ask(f"your data ({kind.takes})", MADE_UP)
+        source = None if source == MADE_UP else source
     if source is None:
         if label is not None:
             raise UsageError(
@@ -106,22 +115,26 @@ def _given(arguments: Parsed, *, asking: bool) -> Given:
                 where=f"--target {label}",
                 remedy="add `--from data.csv`",
             )
-        return Given(None, "")
-    file = Path(source).expanduser()
-    if label is None:
-        try:
-            names = columns(file)
-        except DataError as error:
-            raise table_project.not_usable(error, file) from error
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise UsageError(
-                "which column is to be predicted?",
-                where=f"--from {source}",
-                remedy=f"add `--target` with one of: {', '.join(names[:40])}",
-            )
-        print(f"its columns: {', '.join(names)}")
-        label = ask("column to be predicted", names[-1])
-    return Given(file, label)
+        return Given()
+    path = Path(source).expanduser()
+    if label is None and kind.target:
+        label = _label(path, asking=asking)
+    return Given(path, label or "", arguments.one("--text") or "")
+
+
+def _label(path: Path, *, asking: bool) -> str:
+    try:
+        names = columns(path)
+    except DataError as error:
+        raise not_usable(error, path) from error
+    if not asking:
+        raise UsageError(
+            "which column is to be predicted?",
+            where=f"--from {path}",
+            remedy=f"add `--target` with one of: {', '.join(names[:40])}",
+        )
+    print(f"its columns: {', '.join(names)}")
+    return ask("column to be predicted", names[-1])
 
 
 def check_name(name: str) -> str:
@@ -156,15 +169,6 @@ def _is_installed(package: str) -> bool:
         return False
     # A folder without `__init__.py` somewhere on the path is no package of anybody's.
     return spec is not None and spec.origin is not None
-
-
-def _free(target: Path) -> None:
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(
-            f"{target} exists already, and nothing of it is touched",
-            where=str(target.absolute()),
-            remedy="choose another name, or another folder with `--in`",
-        )
 
 
 def _tree(files: Sequence[str], package: str) -> list[list[str]]:

@@ -10,6 +10,7 @@ from aidn_pipeline.core.artifact import Metrics, ModelVersion, Params
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.run import run_status
 from aidn_pipeline.errors import UsageError
+from aidn_pipeline.facade.runs import find_run, stage_records
 from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.tracking.segment import merge, read_segment
@@ -26,27 +27,8 @@ def main(given: Sequence[str]) -> int:
             remedy="run a recipe: `aidn-run recipe=digits`",
         )
     with workspace.open_store() as store:
-        print("\n".join(told(find(store, words[0] if words else ""), store)))
+        print("\n".join(told(find_run(store, words[0] if words else ""), store)))
     return 0
-
-
-def find(store: Store, beginning: str) -> dict[str, Any]:
-    """The newest run whose id begins like this.
-
-    Raises:
-        UsageError: if there is none.
-    """
-    runs = list(store.records.iterate("run"))
-    fitting = [r for r in runs if r["run"].startswith(beginning)]
-    if not fitting:
-        raise UsageError(
-            f"there is no run {beginning!r}" if beginning else "there are no runs here yet",
-            where=str(store.root),
-            remedy=f"the newest is {runs[-1]['run']}"
-            if runs
-            else "run one: `aidn-run recipe=digits`",
-        )
-    return fitting[-1]
 
 
 def told(record: Mapping[str, Any], store: Store) -> Iterator[str]:
@@ -59,9 +41,7 @@ def told(record: Mapping[str, Any], store: Store) -> Iterator[str]:
         yield f"overrides: {' '.join(facts['overrides'])}"
     if facts.get("error"):
         yield f"error: {facts['error']['problem']}"
-    names = [name for name in facts.get("order", record["stages"]) if name in record["stages"]]
-    found = {name: store.records.stage(record["stages"][name]) for name in names}
-    stages = {name: stage for name, stage in found.items() if stage is not None}
+    stages = stage_records(record, store)
     yield ""
     yield table(
         [

@@ -40,16 +40,17 @@ VERBS = {
         "new",
         "write a project that runs at once",
         """\
-aidn-run new NAME [--from FILE --target COLUMN] [--in FOLDER] [--kind table]
+aidn-run new NAME [--kind table|text] [--from FILE --target COLUMN] [--in FOLDER]
 
 Writes a project of its own into the folder NAME: a recipe, a package with a model, a metric and a
-reader of the data, tests, pyproject.toml, a CI file. It runs as it is, with made-up rows.
+reader of the data, tests, pyproject.toml, a CI file. It runs as it is, with made-up data.
 
-  --from FILE      begins with a CSV, JSON lines or Parquet file: says what its columns are, how
-                   much is missing, and which line of the recipe changes that
+  --kind KIND      what the data are: table (default) or text
+  --from FILE      begins with a CSV, JSON lines or Parquet file: says what it holds, how much is
+                   missing, and which line of the recipe changes that
   --target COLUMN  of the file, to be predicted
+  --text COLUMN    of the file, that holds the texts; by default the one with the longest
   --in FOLDER      where the project's folder is made; the working folder by default
-  --kind KIND      what the data are: table
 
 On a terminal it asks for what is not given. A folder that holds something is never touched.
 """,
@@ -104,6 +105,20 @@ aidn-run check [--json]
 
 Verifies every object, record and reference, says what depends on a damaged one and how to remake
 it. Exit code 1 if anything is wrong. Changes nothing.
+""",
+    ),
+    "debug": Word(
+        "debug",
+        "run one stage by itself, and stop where it fails",
+        """\
+aidn-run debug STAGE recipe=NAME [key=value ...] [--no-pdb] [--traceback]
+
+Runs what the stage needs, as a run does, then the stage by itself: nothing of it is kept. Where it
+fails, Python's debugger opens at your last frame; the lines that open the same inputs in a notebook
+are printed. To stop elsewhere, write `breakpoint()` in your code.
+
+  --no-pdb         opens no debugger; there is none either where nobody can answer it
+  --traceback      shows every frame, not only yours
 """,
     ),
     "doctor": Word(

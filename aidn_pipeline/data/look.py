@@ -1,4 +1,4 @@
-"""A first look at a table: what its columns are, and what doing nothing clever would reach."""
+"""A first look at data: what it holds, and what doing nothing clever would reach."""
 
 from pathlib import Path
 
@@ -8,7 +8,11 @@ from aidn_pipeline.core.fingerprint import JSON
 from aidn_pipeline.data.kinds import infer_kinds
 from aidn_pipeline.data.labels import class_name, class_names, infer_task
 from aidn_pipeline.data.sources.table import TableSource, read_table
+from aidn_pipeline.data.sources.text import TextSource
+from aidn_pipeline.data.sources.tickets import TicketsSource
+from aidn_pipeline.data.tokenization import is_text
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.text import words_of
 
 
 def columns(file: Path) -> list[str]:
@@ -57,6 +61,63 @@ def look(file: Path, label: str) -> dict[str, JSON]:
         ],
         "left_out": dict(kinds.left_out),
     }
+
+
+def look_at_texts(file: Path, label: str, text: str = "") -> dict[str, JSON]:
+    """What a person wants to know of texts.
+
+    Args:
+        file: `.jsonl`, CSV with a header line, or Parquet.
+        label: the column to be predicted.
+        text: the column of the texts; the one with the longest texts if it is empty.
+
+    Returns:
+        `rows`, `task`, `missing_labels`, `classes` as `look` does; `text`, the column; `median`
+        and `longest`, words of a text; `words`, different ones; `empty` texts.
+
+    Raises:
+        DataError: if the file cannot be read, has no such column, or none of texts.
+    """
+    table = read_table(file, str(file))
+    column = text or _longest(table, label, file)
+    read = TextSource(path=str(file), text=column, label=label).read(file.parent)
+    rows = read.table.filter(read.table[label].is_valid())
+    class_names(rows, label, read.task, str(file))
+    split = [words_of(value or "", lowercase=True) for value in rows[column].to_pylist()]
+    lengths = sorted(map(len, split))
+    return {
+        "rows": rows.num_rows,
+        "task": read.task,
+        "missing_labels": table.num_rows - rows.num_rows,
+        "classes": [] if read.task == "regression" else _balance(rows[label]),
+        "text": column,
+        "median": lengths[len(lengths) // 2],
+        "longest": lengths[-1],
+        "words": len({word for words in split for word in words}),
+        "empty": lengths.count(0),
+    }
+
+
+def sample_texts(count: int = 800) -> tuple[list[dict[str, str]], str]:
+    """Made-up texts to begin with, and the name of their label."""
+    made = TicketsSource(rows=count).read(Path())
+    rows: list[dict[str, str]] = made.table.to_pylist()
+    return rows, made.label
+
+
+def _longest(table: pa.Table, label: str, file: Path) -> str:
+    found = {
+        name: sum(len(value or "") for value in table[name].to_pylist())
+        for name in table.column_names
+        if name != label and is_text(table.schema.field(name).type)
+    }
+    if not found:
+        raise DataError(
+            f"no column beside {label!r} holds texts",
+            where=str(file),
+            remedy=f"its columns: {', '.join(table.column_names)}",
+        )
+    return str(max(found, key=lambda name: found[name]))
 
 
 def _balance(column: pa.ChunkedArray) -> list[JSON]:

@@ -121,12 +121,7 @@ class Context:
 
     def load(self, artifact: Artifact) -> Any:
         """What the kind is: a view for a data set, a value for JSON kinds, else paths."""
-        if artifact.kind in ("params", "metrics", "model_version"):
-            return self._store.read_json(artifact)
-        files = self.files(artifact)
-        if isinstance(artifact, Dataset) and self.index.get("loader", "dataset"):
-            return build(self.index, "loader", {"use": "dataset"})(files)
-        return files if artifact.folder else files[""]
+        return load_artifact(artifact, self._store, self.index)
 
     def save(self, kind: type[A], content: Content | JSON | Mapping[str, Content]) -> A:
         """Takes a value into the store."""
@@ -161,6 +156,20 @@ class Context:
     def map(self, jobs: Sequence[Job]) -> Iterator[Mapping[str, Artifact]]:
         """Runs, resumes or reuses nested stages."""
         return self._run_jobs(jobs)
+
+
+def load_artifact(artifact: Artifact, store: Store, index: Index) -> Any:
+    """What the kind is: a view for a data set, a value for JSON kinds, else paths.
+
+    Raises:
+        CorruptObject: if a byte is wrong or missing.
+    """
+    if artifact.kind in ("params", "metrics", "model_version"):
+        return store.read_json(artifact)
+    files = store.files(artifact)
+    if isinstance(artifact, Dataset) and index.get("loader", "dataset"):
+        return build(index, "loader", {"use": "dataset"})(files)
+    return files if artifact.folder else files[""]
 
 
 def seal_points(store: Store, work: Work) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
             (n, *signature.shape). Of texts each row may be the text itself, of images what
             `aidn_pipeline.inputs.images.stack_pixels` takes.
         signature: of the data the model was trained on. Where it has prepared columns, a value may
-            be missing (None, NaN or empty text) and a column that is missing is empty.
+            be missing: None, NaN or empty text.
         first: number of the first row in messages.
 
     Raises:

@@ -1,32 +1,33 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from aidn_pipeline.config.frozen import recipe_text
+from aidn_pipeline.config.library import GivenRecipe
+from aidn_pipeline.config.live import with_live
 from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.config.smoke import smallest
 from aidn_pipeline.core.artifact import Bundle
 from aidn_pipeline.core.component import mark_of
-from aidn_pipeline.core.describe import describe
 from aidn_pipeline.core.events import Listener
+from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
-from aidn_pipeline.errors import AidnError, StorageUnwritable, UnknownComponent
+from aidn_pipeline.errors import AidnError, StorageUnwritable
+from aidn_pipeline.facade.given import SCRATCH, given_recipe
 from aidn_pipeline.facade.information import provenance_of, resolved_config
 from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.outputs import metrics_of, newest
+from aidn_pipeline.facade.overrides import as_overrides, components_in
 from aidn_pipeline.facade.result import AiModelResult
-from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
-
-BUNDLES = "bundles"
-"""Folder of the project that servable bundles are checked out to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,44 +37,75 @@ class AiModelBuilder:
         base = AiModelBuilder.from_recipe("digits")
         result = base.configure("stages.tune.num_trials=5", sampler="random").build()
 
+    Without a recipe it is the standard pipeline without a sweep, to be configured:
+
+        result = AiModelBuilder().configure(source="digits", model=MyNet).build()
+
     Attributes:
         recipe: its name.
         workspace: the project it is run in.
         overrides: changes, in order, as on the command line.
         listeners: told what happens in a run.
+        given: the recipe itself, if it stands in no folder of recipes.
+        live: component classes and functions of the program that the changes name.
     """
 
-    recipe: str
-    workspace: Workspace
+    recipe: str = SCRATCH.name
+    workspace: Workspace = field(default_factory=Workspace.around, repr=False)
     overrides: tuple[str, ...] = ()
-    listeners: tuple[Listener, ...] = field(default=())
+    listeners: tuple[Listener, ...] = field(default=(), repr=False)
+    given: GivenRecipe | None = field(default=SCRATCH, repr=False)
+    live: tuple[Any, ...] = field(default=(), repr=False)
 
     @classmethod
-    def from_recipe(cls, name: str, project: Path | None = None) -> "AiModelBuilder":
+    def from_recipe(cls, recipe: str | Path, project: Path | str | None = None) -> "AiModelBuilder":
         """A builder for a recipe.
 
         Args:
-            name: of a recipe of the project, or of a shipped one.
+            recipe: the name of a recipe of the project, or of a shipped one; the path of a file
+                (a `Path`, or a text that ends in `.yaml`); or the text of a recipe, as `to_yaml`
+                writes it.
             project: a folder of the project; the working folder by default.
 
         Raises:
+            UnknownRecipe: if there is no file at the path.
             NotTrusted: if the project names code of its own and nobody trusted it.
         """
-        return cls(name, Workspace.around(project))
+        workspace = Workspace.around(None if project is None else Path(project))
+        name, given = given_recipe(recipe, workspace)
+        return cls(name, workspace, given=given)
+
+    @property
+    def index(self) -> Index:
+        """Every component that may be named, those of the running program among them.
+
+        Raises:
+            ConfigError: if one of the program is named like another, or its source is gone.
+        """
+        return with_live(self.workspace.index, self.live, self.workspace.project)
 
     def configure(self, *overrides: str, **values: Any) -> "AiModelBuilder":
         """Changes the recipe.
 
         Args:
             overrides: as on the command line: `"trainer.epochs=5"`, `"~stages.tune"`.
-            values: by key: a component (`sampler=TPESampler(num_startup=5)`), a component's class
-                or name (`model=MyNet`, `model="cnn"`), or a plain value (`seed=3`).
+            values: by key: a component's name or class (`model="cnn"`, `model=MyNet`), the class
+                with arguments (`model=partial(MyNet, hidden=3)`), an instance of one
+                (`model=MyNet(hidden=3)`, `sampler=TPESampler(num_startup=5)`), or a plain value
+                (`seed=3`). A key with dots is given by `**{"trainer.epochs": 5}`.
+
+        A class or function marked with `@component` need not be in a package: one of a script or a
+        notebook will do. Of an instance the arguments count, from which it is made anew where it
+        runs; one whose weights were changed since is refused.
 
         Raises:
             UnknownComponent: if a value is neither plain nor a component.
         """
         more = [text for key, value in values.items() for text in as_overrides(key, value)]
-        return replace(self, overrides=(*self.overrides, *overrides, *more))
+        live = {_key(target): target for target in self.live}
+        live |= {_key(target): target for target in components_in(values)}
+        changed = (*self.overrides, *overrides, *more)
+        return replace(self, overrides=changed, live=tuple(live.values()))
 
     def listening(self, *listeners: Listener) -> "AiModelBuilder":
         """Adds listeners."""
@@ -85,9 +117,26 @@ class AiModelBuilder:
         Raises:
             FoundBeforeStart: if anything in it is wrong.
         """
-        index = self.workspace.index
-        spec = load_recipe(self.recipe, self.overrides, self.workspace.project, index)
+        return self._spec(self.index)
+
+    def _spec(self, index: Index) -> PipelineSpec:
+        project = self.workspace.project
+        spec = load_recipe(self.recipe, self.overrides, project, index, given=self.given)
         return smallest(spec, index) if spec.run.get("smoke") else spec
+
+    def to_yaml(self) -> str:
+        """The text of a recipe that composes to the same pipeline, with equal fingerprints.
+
+        Save it below `recipes/` to run it by `aidn-run`, or give it to `from_recipe`. Groups stand
+        in its defaults list, so that it is changed as before: `model=cnn`, `trainer.epochs=5`.
+        Components of a script or notebook are named in it, and must be configured again.
+
+        Raises:
+            FoundBeforeStart: if anything in the recipe is wrong.
+        """
+        index, project = self.index, self.workspace.project
+        self._spec(index)
+        return recipe_text(self.recipe, self.overrides, project, index, given=self.given)
 
     def plan(self) -> Plan:
         """What `build` would do, stage by stage, and why; runs nothing.
@@ -100,13 +149,14 @@ class AiModelBuilder:
 
     def planned(self) -> tuple[PipelineSpec, Plan]:
         """The pipeline and its plan; raises as `plan` does."""
-        spec = self.spec()
+        index = self.index
+        spec = self._spec(index)
         # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
         with self._store(spec) if self.workspace.has_store else _empty_store() as store:
             plan = make_plan(
                 spec,
                 store,
-                self.workspace.index,
+                index,
                 self.workspace.project.root,
                 force=spec.run.get("force", ()),
             )
@@ -122,12 +172,13 @@ class AiModelBuilder:
             FoundBeforeStart: if anything in the recipe is wrong; nothing was run.
             StoreError: if the store cannot be used.
         """
-        spec = self.spec()
+        index = self.index
+        spec = self._spec(index)
         with self._store(spec) as store:
             ran = run_pipeline(
                 spec,
                 store,
-                self.workspace.index,
+                index,
                 self.workspace.project.root,
                 listeners=self.listeners,
                 facts=self._facts(spec),
@@ -148,6 +199,7 @@ class AiModelBuilder:
                 smoke=smoke,
                 error=ran.error,
                 provenance=replace(provenance, registered=None) if smoke else provenance,
+                workspace=replace(self.workspace, index=index),
             )
             return self._with_bundle(result, store)
 
@@ -179,6 +231,12 @@ class AiModelBuilder:
         return replace(result, bundle=folder)
 
 
+def _key(target: Any) -> tuple[str, str]:
+    mark = mark_of(target)
+    assert mark is not None
+    return mark.group, mark.name
+
+
 @contextmanager
 def _empty_store() -> Iterator[Store]:
     with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
@@ -194,29 +252,3 @@ def _refuse_links(folder: Path, parent: Path) -> None:
                 where=str(place),
                 remedy="replace the link by a folder; the bundle itself is kept in the store",
             )
-
-
-def as_overrides(key: str, value: Any) -> Sequence[str]:
-    """A keyword of `configure` as it would stand on the command line.
-
-    Raises:
-        UnknownComponent: if the value is neither plain nor a component.
-    """
-    mark = mark_of(value) if callable(value) else None
-    if mark is not None:
-        return [f"{key}={mark.name}"]
-    try:
-        description = describe(value)
-    except UnknownComponent as error:
-        raise UnknownComponent(
-            error.problem, where=f"configure({key}=...)", remedy=error.remedy
-        ) from error
-    if isinstance(value, str):
-        return [f"{key}={value}"]
-    if isinstance(description, dict) and "use" in description:
-        settings = {k: v for k, v in description.items() if k != "use"}
-        return [
-            f"{key}={description['use']}",
-            *(f"{key}.{name}={json.dumps(item)}" for name, item in settings.items()),
-        ]
-    return [f"{key}={json.dumps(description)}"]

@@ -249,7 +249,7 @@ def provenance_of(
             "variables": dict(spec.environment),
         },
         dataset=dataset,
-        registered=_registered(stages, dataset, store),
+        registered=registry_of(stages, dataset, store),
     )
 
 
@@ -272,9 +272,10 @@ def snapshot_of(stages: Mapping[str, StageResult], store: Store) -> SnapshotInfo
     )
 
 
-def _registered(
+def registry_of(
     stages: Mapping[str, StageResult], dataset: SnapshotInfo | None, store: Store
 ) -> RegistryInfo | None:
+    """The version of the last registering stage, and what it stands on."""
     artifact = newest(stages, ModelVersion)
     if artifact is None:
         return None

@@ -9,17 +9,40 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from aidn_pipeline.config.live import with_live
 from aidn_pipeline.core.artifact import Checkpoint, Dataset
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.engine.plan import Plan
 from aidn_pipeline.engine.run import StageResult
-from aidn_pipeline.errors import AidnError, ModelNotFound, NewerFormat, UsageError
+from aidn_pipeline.errors import (
+    AidnError,
+    ModelNotFound,
+    NewerFormat,
+    UnknownComponent,
+    UsageError,
+)
 from aidn_pipeline.facade.information import ExperimentInfo, Provenance, RegistryInfo
-from aidn_pipeline.facade.models import ModelReference
+from aidn_pipeline.facade.models import ModelReference, model_of_run
 from aidn_pipeline.facade.notebook import html_table
-from aidn_pipeline.facade.outputs import newest, outputs_json, stage_from_json, stage_to_json
+from aidn_pipeline.facade.outputs import (
+    metrics_of,
+    newest,
+    outputs_json,
+    stage_from_json,
+    stage_to_json,
+)
 from aidn_pipeline.facade.predictions import Predictions
 from aidn_pipeline.facade.predictor import open_folder
+from aidn_pipeline.facade.runs import (
+    artifact_at,
+    bundle_of,
+    ended,
+    error_recorded,
+    find_run,
+    opened,
+    provenance_recorded,
+    stage_results,
+)
 from aidn_pipeline.facade.servable import BATCH_SIZE, Servable
 from aidn_pipeline.facade.workspace import Workspace
 
@@ -50,6 +73,7 @@ class AiModelResult:
         smoke: whether it was a smoke run, of which nothing is kept.
         error: what stopped the run.
         provenance: what it stood on; read it by `experiment_info` and `model_registry_info`.
+        workspace: whose components the model may be one of; that around `project` by default.
     """
 
     run: str | None
@@ -64,6 +88,7 @@ class AiModelResult:
     smoke: bool = False
     error: AidnError | None = field(default=None, compare=False)
     provenance: Provenance = field(default_factory=Provenance)
+    workspace: Workspace | None = field(default=None, compare=False)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -102,6 +127,56 @@ class AiModelResult:
     def model_registry_info(self) -> RegistryInfo | None:
         """The registered version with its evidence and lineage; None if there was none."""
         return self.provenance.registered
+
+    @classmethod
+    def of_run(cls, run: str, project: Path | None = None) -> "AiModelResult":
+        """The result of an earlier run, as far as it got.
+
+            run = AiModelResult.of_run("20260102-151600-3f9c2a")
+            dataset = run.artifact("split.dataset")
+
+        Args:
+            run: its id, or the beginning of one; the newest run for "".
+            project: a folder of the project; the working folder by default.
+
+        Raises:
+            UsageError: if there is no such run.
+        """
+        workspace = Workspace.around(project)
+        with workspace.open_store() as store:
+            record = find_run(store, run)
+            stages = stage_results(record, store)
+            model = model_of_run(stages, store)
+            return cls(
+                run=record["run"],
+                recipe=record["recipe"],
+                status=ended(record, store),
+                seconds=record["facts"].get("seconds", 0.0),
+                stages=stages,
+                metrics=metrics_of(stages, store),
+                model=model,
+                provenance=provenance_recorded(record, stages, store),
+                project=workspace.project.root,
+                bundle=bundle_of(model, workspace),
+                error=error_recorded(record),
+            )
+
+    def artifact(self, reference: str) -> Any:
+        """An artifact of the run, opened for reading.
+
+        Args:
+            reference: `stage.port`, as under `inputs:` in a recipe.
+
+        Returns:
+            A `DatasetView` for a data set (`.table("train")`, `.arrays("train")`), a dict for
+            params, metrics and a model version, read-only paths by name for a folder, a read-only
+            path for a file.
+
+        Raises:
+            UsageError: if the run has no such artifact, or the store no longer.
+        """
+        where = f'artifact("{reference}")'
+        return opened(artifact_at(self.stages, reference), Workspace.around(self.project), where)
 
     def check(self) -> "AiModelResult":
         """The result itself, if the run went through.
@@ -160,7 +235,17 @@ class AiModelResult:
             ModelNotFound: if the run exported nothing.
             CorruptObject: if a byte of the bundle differs from what was exported.
         """
-        return Servable(open_folder(self._exported(), Workspace.around(self.project)))
+        folder = self._exported()
+        workspace = self.workspace or Workspace.around(self.project)
+        try:
+            return Servable(open_folder(folder, workspace))
+        except UnknownComponent as problem:
+            raise UnknownComponent(
+                problem.problem,
+                where=str(folder),
+                remedy=f"{problem.remedy}; a class of a script or notebook is handed over: "
+                "`AiModelResult.load(path, components=[MyNet])`",
+            ) from problem
 
     @cached_property
     def _servable(self) -> Servable:
@@ -204,8 +289,13 @@ class AiModelResult:
         return target
 
     @classmethod
-    def load(cls, path: Path | str) -> "AiModelResult":
+    def load(cls, path: Path | str, *, components: Sequence[Any] = ()) -> "AiModelResult":
         """Reads what `save` wrote.
+
+        Args:
+            path: the folder.
+            components: classes and functions of the program that the model consists of, if they
+                stand in no package that the project names.
 
         Raises:
             ModelNotFound: if there is no saved result.
@@ -227,13 +317,18 @@ class AiModelResult:
                 remedy="use the release that wrote it",
             )
         try:
-            return cls._from_json(value, folder)
+            loaded = cls._from_json(value, folder)
         except (KeyError, TypeError, AttributeError) as problem:
             raise ModelNotFound(
                 f"the saved result is damaged: {problem!r}",
                 where=str(folder / "result.json"),
                 remedy="save it again; its bundle may be whole: `aidn-run predict FOLDER/bundle`",
             ) from problem
+        if not components:
+            return loaded
+        workspace = Workspace.around(loaded.project)
+        index = with_live(workspace.index, components, workspace.project)
+        return replace(loaded, workspace=replace(workspace, index=index))
 
     @classmethod
     def _from_json(cls, value: Mapping[str, Any], folder: Path) -> "AiModelResult":

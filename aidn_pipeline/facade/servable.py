@@ -2,12 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.facade.predictions import Predictions
-from aidn_pipeline.facade.predictor import Predictor, answers, check_columns, frames, with_files
+from aidn_pipeline.facade.predictor import (
+    Predictor,
+    answers,
+    check_columns,
+    frames,
+    open_folder,
+    with_files,
+)
+from aidn_pipeline.facade.workspace import Workspace
 
 BATCH_SIZE = 256
 """Rows that a stream answers at once."""
@@ -27,6 +36,20 @@ class Servable:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Servable":
+        """Opens a bundle's folder, such as `bundles/churn/1`, wherever it was copied to.
+
+        A model of a project's own needs its code: the working folder is in that project, or the
+        project's package is installed and named by the one here.
+
+        Raises:
+            ModelNotFound: if there is no bundle.
+            CorruptObject: if a byte differs from what was exported.
+            UnknownComponent: if the model's code is not here.
+        """
+        return cls(open_folder(Path(folder), Workspace.around()))
 
     @property
     def name(self) -> str:

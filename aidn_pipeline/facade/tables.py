@@ -1,4 +1,4 @@
-"""Tables of the user's, looked at before there is a recipe. pyarrow is imported when one is."""
+"""Data of the user's, looked at before there is a recipe. pyarrow is imported when one is."""
 
 import importlib
 from pathlib import Path
@@ -23,6 +23,22 @@ def look(file: Path, label: str) -> dict[str, Any]:
     """
     found: dict[str, Any] = _data().look(file, label)
     return found
+
+
+def look_at_texts(file: Path, label: str, text: str) -> dict[str, Any]:
+    """What a file of texts holds, see `aidn_pipeline.data.look.look_at_texts`.
+
+    Raises:
+        DataError: if the file cannot be read, or has no texts or nothing that can be predicted.
+    """
+    found: dict[str, Any] = _data().look_at_texts(file, label, text)
+    return found
+
+
+def sample_texts() -> tuple[list[dict[str, str]], str]:
+    """Made-up texts to begin with, and the name of their label."""
+    rows, label = _data().sample_texts()
+    return rows, label
 
 
 def _data() -> Any:

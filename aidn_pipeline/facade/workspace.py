@@ -10,6 +10,9 @@ from aidn_pipeline.config.trust import needs_trust
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.store.store import Store
 
+BUNDLES = "bundles"
+"""Folder of the project that servable bundles are checked out to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:

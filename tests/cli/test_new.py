@@ -12,9 +12,9 @@ import yaml
 from support.command import aidn
 from support.source import ROOT
 
-from aidn_pipeline.cli import sample_table
 from aidn_pipeline.cli.new import check_name
-from aidn_pipeline.cli.table_project import better, share_of, yaml_text
+from aidn_pipeline.cli.projects.sample_table import sample_csv
+from aidn_pipeline.cli.projects.start import better, share_of, yaml_text
 from aidn_pipeline.errors import UsageError
 
 COLUMNS = ["a.b", "x y", "ümlaut", "on", "1", "a: b", "#c", "it's", "${x}", "{{name}}", 'q"', "~"]
@@ -36,8 +36,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_made_up_rows_are_the_same_every_time():
-    assert sample_table.sample_csv() == sample_table.sample_csv()
-    assert sample_table.sample_csv(seed=2) != sample_table.sample_csv()
+    assert sample_csv() == sample_csv()
+    assert sample_csv(seed=2) != sample_csv()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_it_asks_on_a_terminal_for_what_is_not_given(home: Path):
         stderr=slave,
     )
     os.close(slave)
-    os.write(master, b"mine\nrows.csv\n\n")
+    os.write(master, b"mine\n\nrows.csv\n\n")
     assert process.wait(timeout=60) == 0
     os.close(master)
     assert 'label: str = "left"' in (home / "mine" / "mine" / "data.py").read_text()
@@ -178,3 +178,25 @@ def test_a_share_is_never_rounded_to_none_or_all():
 def test_a_proposed_gate_lies_above_the_baseline():
     assert better(0.6) == 0.7
     assert 0.99 < better(0.99) < 1
+
+
+def test_texts_are_told_with_the_lines_that_cut_them(home: Path):
+    done = aidn("new", "topics", "--kind", "text", cwd=home)
+    assert done.returncode == 0, done.stderr
+    number = int(
+        done.stdout.partition("words of a text")[2].partition("topics.yaml:")[2].split()[0]
+    )
+    lines = (home / "topics" / "recipes" / "topics.yaml").read_text().splitlines()
+    assert lines[number - 1].strip().startswith("max_tokens: ")
+
+
+def test_the_column_of_the_texts_is_the_one_with_the_longest(home: Path):
+    rows = [f'{{"id": "r{i}", "body": "some words number {i}", "y": {i % 2}}}' for i in range(40)]
+    (home / "rows.jsonl").write_text("\n".join(rows))
+    words = ["--kind", "text", "--from", "rows.jsonl", "--target", "y"]
+    assert aidn("new", "one", *words, cwd=home).returncode == 0
+    assert 'text: str = "body"' in (home / "one" / "one" / "data.py").read_text()
+    assert aidn("new", "two", *words, "--text", "id", cwd=home).returncode == 0
+    assert 'text: str = "id"' in (home / "two" / "two" / "data.py").read_text()
+    done = aidn("new", "three", *words, "--text", "y", cwd=home)
+    assert done.returncode == 2

@@ -1,6 +1,7 @@
 """Inference through a result: rows, columns, streams, and a callable object to keep."""
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from aidn_pipeline import AiModelBuilder, AiModelResult, DataError, ModelNotFound
-from aidn_pipeline.data.sources.digits import FILE
+from aidn_pipeline import AiModelBuilder, AiModelResult, DataError, ModelNotFound, Servable
+from aidn_pipeline.data.bundled_table import FOLDER
 from aidn_pipeline.errors import UsageError
 
 pandas = pytest.importorskip("pandas")
@@ -38,9 +39,21 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> AiModelResult:
     return builder.configure("trainer.epochs=2", "~stages.register.gate").build().check()
 
 
+def test_a_bundle_that_was_copied_elsewhere_answers_alike(
+    result: AiModelResult, table: pa.Table, tmp_path: Path
+):
+    assert result.bundle is not None
+    copied = shutil.copytree(result.bundle, tmp_path / "copied")
+    model = Servable.load(copied)
+    assert (model.name, model.version) == ("digits", result.model.version)
+    assert model(table.to_pylist()) == result.predict(table.to_pylist())
+    with pytest.raises(ModelNotFound, match="no bundle"):
+        Servable.load(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
-    return pq.read_table(FILE).slice(0, 40)
+    return pq.read_table(FOLDER / "digits.parquet").slice(0, 40)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +97,9 @@ def test_a_batch_has_columns_that_data_frames_take(result, table):
     assert repr(found) == "Predictions(40 rows, 10 classes)"
 
 
-@pytest.mark.parametrize("empty", [[], np.empty((0, 64)), pq.read_table(FILE).slice(0, 0)])
+@pytest.mark.parametrize(
+    "empty", [[], np.empty((0, 64)), pq.read_table(FOLDER / "digits.parquet").slice(0, 0)]
+)
 def test_no_rows_get_no_answers(result, empty):
     assert len(result.predict_batch(empty)) == 0
     assert result.predict(empty) == []

@@ -17,7 +17,7 @@ from support.source import PACKAGE, ROOT
 
 import aidn_pipeline
 from aidn_pipeline import AiModelBuilder, AiModelResult
-from aidn_pipeline.cli.scaffold import filled
+from aidn_pipeline.cli.projects.scaffold import filled
 
 DOORS = ("aidn_pipeline", "aidn_pipeline.testing")
 FENCE = re.compile(r"^```(?:python|py)\b[^\n]*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,8 +34,9 @@ def written_for_users() -> Iterator[tuple[str, str]]:
         yield f"{file.relative_to(ROOT)}", file.read_text(encoding="utf-8")
     for name, text in foreign.MODULES.items():
         yield f"foreign/{name}", text.replace("{package}", "ringkit")
-    values = {"package": "churn", "class": "Churn", "data_python": "''", "label_python": "''"}
-    for file in sorted((PACKAGE / "cli" / "templates").rglob("*.py.tmpl")):
+    values = {"package": "churn", "class": "Churn", "data_python": "''"}
+    values |= {"label_python": "''", "text_python": "''"}
+    for file in sorted((PACKAGE / "cli" / "projects" / "templates").rglob("*.py.tmpl")):
         text = filled(file.read_text(encoding="utf-8"), defaultdict(str, values))
         yield f"{file.relative_to(ROOT)}", text
 

@@ -14,7 +14,7 @@ from aidn_pipeline.config.recipe import list_recipes, load_recipe
 from aidn_pipeline.config.trust import is_trusted, needs_trust
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.errors import AidnError, ConfigProblems
-from aidn_pipeline.facade.builder import BUNDLES
+from aidn_pipeline.facade.workspace import BUNDLES
 
 PARTS = ("recipes", "conf", "src", BUNDLES, ".aidn")
 

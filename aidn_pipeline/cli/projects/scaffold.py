@@ -33,12 +33,7 @@ def scaffold(
     Raises:
         UsageError: if the folder holds something, or cannot be written; nothing is left behind.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(
-            f"{target.name} exists already, and nothing of it is touched",
-            where=str(target),
-            remedy="choose another name, or another folder with `--in`",
-        )
+    check_free(target)
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +52,20 @@ def scaffold(
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return sorted(p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file())
+
+
+def check_free(target: Path) -> None:
+    """Refuses a folder that holds something.
+
+    Raises:
+        UsageError: if it does.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(
+            f"{target.name} exists already, and nothing of it is touched",
+            where=str(target.absolute()),
+            remedy="choose another name, or another folder with `--in`",
+        )
 
 
 def rendered(folder: Path, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
