@@ -17,7 +17,8 @@ TEXTS = Signature(
     text=Text(name="text", words=("a",), length=3),
 )  # fmt: skip
 CODED = Signature(
-    task="multiclass", features=("a", "b", "c=x", "c=y", "d=z"), shape=(5,), label="y", classes=("0", "1"),
+    task="multiclass", features=("a", "b", "c=x", "c=y", "d=z"), shape=(5,),
+    label="y", classes=("0", "1"),
     columns=(
         Column(name="a", kind="numeric"),
         Column(name="c", kind="categorical", categories=("x", "y")),
