@@ -84,7 +84,7 @@ def _remember(target: Any) -> None:
         if outermost:
             object.__setattr__(self, MADE, Made(args, kwargs, writes_to(self)))
 
-    target.__init__ = remembering
+    type.__setattr__(target, "__init__", remembering)
 
 
 def writes_to(target: Any) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError, UsageError
+from aidn_pipeline.facade.example import Row, example_row
 from aidn_pipeline.facade.predictions import Predictions
 from aidn_pipeline.facade.predictor import (
     Predictor,
@@ -65,6 +66,11 @@ class Servable:
     def signature(self) -> Signature:
         """What its rows are: `raw_names` in order, `task`, `classes`, `label`."""
         return self._predictor.signature
+
+    @property
+    def example(self) -> Row:
+        """A raw row as this model takes them: of the data it was trained with, held out."""
+        return example_row(self._predictor.document)
 
     def __call__(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """As `predict`."""
