@@ -16,6 +16,7 @@ AidnError                     1  anything of ours
 │   └── UnsupportedPlatform      Windows without WSL2
 ├── StageFailed               3  a stage raised; carries the stage's name
 ├── DataError                 3  data is missing, empty or not what was declared
+├── MissingPackage            3  an optional package that is needed here is not installed
 ├── GateNotMet                4  a gate refused; nothing was registered
 ├── StoreError                1
 │   ├── CorruptObject            bytes do not match their recorded hash
@@ -148,6 +149,12 @@ class StageFailed(AidnError):
 
 class DataError(AidnError):
     """Data is missing, empty, damaged or not what was declared."""
+
+    exit_code = 3
+
+
+class MissingPackage(AidnError):
+    """An optional package is needed and not installed; the remedy says how to get it."""
 
     exit_code = 3
 

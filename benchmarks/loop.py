@@ -19,9 +19,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from aidn_pipeline.core.component import Factory
 from aidn_pipeline.core.signature import Signature
+from aidn_pipeline.data.bundled_table import FOLDER
 from aidn_pipeline.data.labels import targets
 from aidn_pipeline.data.source import class_counts
-from aidn_pipeline.data.sources.digits import FILE, DigitsSource
+from aidn_pipeline.data.sources.digits import DigitsSource
 from aidn_pipeline.training.loop import Loop, Pace
 from aidn_pipeline.training.losses import cross_entropy
 from aidn_pipeline.training.models.mlp import MLP
@@ -39,7 +40,7 @@ class Never:
 
 def digits() -> tuple[Signature, Tensor, Tensor]:
     """The bundled digits, scaled to [0, 1], flat."""
-    source = DigitsSource().read(FILE.parent)
+    source = DigitsSource().read(FOLDER)
     table = source.table
     classes = tuple("0123456789")
     signature = Signature(

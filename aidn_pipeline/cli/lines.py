@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-from aidn_pipeline.cli.progress import RunProgress, detail
+from aidn_pipeline.cli.progress import RunProgress, detail, trial_problem
 from aidn_pipeline.cli.text import number, seconds
 from aidn_pipeline.core.events import (
     Event,
@@ -87,7 +87,8 @@ def _trial(event: TrialFinished) -> str:
     params = "  ".join(f"{k}={_short(v)}" for k, v in event.params.items())
     value = "failed" if event.value is None else number(event.value)
     mark = "  best so far" if event.best else ""
-    return f"  trial {event.number + 1}/{event.total}: {value}  {params}{mark}"
+    line = f"  trial {event.number + 1}/{event.total}: {value}  {params}{mark}"
+    return "\n".join([line, *(f"    {problem}" for problem in trial_problem(event))])
 
 
 def _short(value: object) -> str:

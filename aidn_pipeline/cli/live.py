@@ -9,9 +9,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from aidn_pipeline.cli.progress import RunProgress, StageProgress, detail
+from aidn_pipeline.cli.progress import RunProgress, StageProgress, detail, trial_problem
 from aidn_pipeline.cli.text import seconds
-from aidn_pipeline.core.events import Event, Notice
+from aidn_pipeline.core.events import Event, Notice, TrialFinished
 
 COLOURS = {"reuse": "green", "resume": "yellow", "run": "cyan", "wait": "dim", "skip": "dim"}
 
@@ -54,6 +54,9 @@ class LiveTable:
             self._console.print(
                 escape(event.text), style="yellow" if event.level == "warning" else ""
             )
+        if isinstance(event, TrialFinished) and event.problem:
+            told = ", ".join(trial_problem(event))
+            self._console.print(escape(f"trial {event.number + 1} failed: {told}"), style="red")
         self._progress.take(event)
 
     def _draw(self) -> RenderableType:

@@ -113,6 +113,13 @@ class RunProgress:
                     stage.since = (self.clock(), event.done)
 
 
+def trial_problem(event: TrialFinished) -> list[str]:
+    """Why a trial failed: the first line of its error, and where in its training it was."""
+    first, *rest = event.problem.splitlines() or [""]
+    at = next((n for n, line in enumerate(rest) if line.startswith("raised in ")), len(rest))
+    return [line for line in (first, *rest[at:]) if line]
+
+
 def detail(stage: StageProgress, now: float) -> str:
     """What a running stage does now: trials, epochs, figures, rate, time left."""
     if stage.holder:

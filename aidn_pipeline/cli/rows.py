@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aidn_pipeline.core.columns import Cell
+from aidn_pipeline.core.columns import IMAGE_ENDINGS, Cell
 from aidn_pipeline.errors import DataError, UsageError
 from aidn_pipeline.facade.predictor import parquet_rows
 
@@ -26,12 +26,15 @@ def read_rows(source: str) -> list[Any]:
     path = Path(source)
     if path.suffix == ".parquet":
         return parquet_rows(path)
+    if path.is_dir() or path.suffix.lower() in IMAGE_ENDINGS:
+        return image_files(path)
     parse = parse_json if source == STDIN else PARSERS.get(path.suffix)
     if parse is None:
         raise UsageError(
             f"rows cannot be read from {path.name!r}",
             where=source,
-            remedy=f"end the name with {', '.join(PARSERS)} or .parquet, or give - for stdin",
+            remedy=f"end the name with {', '.join(PARSERS)} or .parquet, give - for stdin, or an "
+            "image or a folder of them",
         )
     try:
         text = sys.stdin.read() if source == STDIN else path.read_text(encoding="utf-8")
@@ -41,6 +44,70 @@ def read_rows(source: str) -> list[Any]:
         raise DataError(
             f"the rows cannot be read: {said}", where=source, remedy=REMEDY
         ) from problem
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of rows in a folder, by name; none if it holds something else, such as images.
+
+    Hidden files are passed over.
+
+    Raises:
+        UsageError: if other files stand beside them.
+    """
+    known = (*PARSERS, ".parquet")
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    odd = [file for file in files if file.suffix not in known]
+    if odd and len(odd) < len(files):
+        raise UsageError(
+            f"rows cannot be read from {odd[0].name!r}",
+            where=str(odd[0]),
+            remedy=f"give a folder whose files all end with {', '.join(known)}",
+        )
+    return [] if odd else files
+
+
+def parse_row(text: str) -> Any:
+    """One row as JSON, from the command line.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    try:
+        row = json.loads(text)
+    except ValueError as problem:
+        raise UsageError(
+            f"the row is no JSON: {problem}",
+            where=f"--row {text}",
+            remedy="""quote it for the shell: --row '{"column": 1.5, "other": "word"}'""",
+        ) from problem
+    if not isinstance(row, (dict, list, str)):
+        raise UsageError(
+            f"one row is an object or a list, not {text}",
+            where=f"--row {text}",
+            remedy="""write --row '{"column": 1.5}', or --row '[1.5, 2]'""",
+        )
+    return row
+
+
+def image_files(path: Path) -> list[Path]:
+    """An image file, or those of a folder and the folders in it, in the order of their paths.
+
+    Raises:
+        DataError: if there is none.
+    """
+    if not path.is_dir():
+        return [path]
+    inside = (
+        file for file in path.rglob("*") if file.suffix.lower() in IMAGE_ENDINGS and file.is_file()
+    )
+    found = sorted(file for file in inside if not file.name.startswith("."))
+    if not found:
+        raise DataError(
+            "the folder holds no image",
+            where=str(path),
+            remedy=f"put files into it that end with {', '.join(IMAGE_ENDINGS)}",
+        )
+    return found
 
 
 def parse_json(text: str) -> list[Any]:
@@ -147,18 +214,20 @@ def to_json_lines(answers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def to_csv(answers: Sequence[Mapping[str, Any]]) -> str:
-    """A column for the label and each class, or for each value of a regression."""
-    flat = [
-        {"label": item["label"], **{f"p_{k}": v for k, v in item["probabilities"].items()}}
-        if "label" in item
-        else {f"value_{i}": v for i, v in enumerate(item["values"])}
-        for item in answers
-    ]
+    """A column for the label and each class, or for each value of a regression, and for a file."""
+    flat = [_flat(item) for item in answers]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(flat[0]) if flat else ["label"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
     return out.getvalue()
+
+
+def _flat(answer: Mapping[str, Any]) -> dict[str, Any]:
+    named = {key: answer[key] for key in ("file", "label") if key in answer}
+    if "label" in answer:
+        return named | {f"p_{name}": share for name, share in answer["probabilities"].items()}
+    return named | {f"value_{i}": value for i, value in enumerate(answer["values"])}
 
 
 PARSERS: Mapping[str, Callable[[str], list[Any]]] = {

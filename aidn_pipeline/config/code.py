@@ -29,10 +29,15 @@ def syntax_digest(source: str) -> str:
         SyntaxError: if it is no Python.
     """
     try:
-        return str(Fingerprint.of("syntax", _walk(ast.parse(source))))
+        return node_digest(ast.parse(source))
     except RecursionError:
         # A generated expression deeper than the stack: its bytes are its identity.
         return digest_bytes(source.encode())
+
+
+def node_digest(node: ast.AST) -> str:
+    """Digest of a part of a syntax tree, by the same rules."""
+    return str(Fingerprint.of("syntax", _walk(node)))
 
 
 def _walk(node: Any) -> Any:

@@ -51,7 +51,7 @@ def compose(
         ConfigError: if nothing can be composed; what can be told beside other problems is
             collected instead.
     """
-    library.recipe_file(recipe)
+    place = library.place_of_recipe(recipe)
     overrides = parse_overrides(arguments, library)
     choices = {o.key: o.value for o in overrides if o.kind == "choice"}
     layers = resolve_defaults(library, recipe, choices)
@@ -59,7 +59,7 @@ def compose(
         "name": Node(recipe.rpartition("/")[2], "the recipe's file name"),
         "seed": Node(0, "default"),
     }
-    tree, problems = merge_layers(layers, Node(base, library.shown(library.recipe_file(recipe))))
+    tree, problems = merge_layers(layers, Node(base, place))
     known = {name for layer in layers for name in roots(layer.config.body)}
     tree, pinned = _apply(tree, overrides, known, library, problems)
     problems += _unreferenced(tree, known | roots(tree))

@@ -63,7 +63,7 @@ def resolve_defaults(library: Library, recipe: str, choices: Mapping[str, str]) 
         text = " ".join(str(problem).split())
         raise ConfigError(
             f"the defaults list does not compose: {text}",
-            where=library.shown(library.recipe_file(recipe)),
+            where=library.place_of_recipe(recipe),
             remedy="compare with the defaults list of `recipes/digits.yaml`",
         ) from problem
 

@@ -42,12 +42,34 @@ class Config:
     is_component: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class GivenRecipe:
+    """A recipe that stands in no folder of recipes: a file elsewhere, or a text.
+
+    Attributes:
+        name: its config path, which no other recipe has.
+        text: its content.
+        place: how to name it in messages.
+    """
+
+    name: str
+    text: str
+    place: str
+
+
 @dataclass(slots=True)
 class Library:
-    """Recipes, presets and components by config path; user files first."""
+    """Recipes, presets and components by config path; user files first.
+
+    Attributes:
+        project: whose files come first.
+        index: components that may be named.
+        given: one more recipe.
+    """
 
     project: Project
     index: Index
+    given: GivenRecipe | None = None
     _loaded: dict[str, Config | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,12 +121,14 @@ class Library:
                 found.setdefault(file.relative_to(folder).with_suffix("").as_posix(), file)
         return found
 
-    def recipe_file(self, name: str) -> Path:
-        """The file of a recipe.
+    def place_of_recipe(self, name: str) -> str:
+        """How messages name the file of a recipe.
 
         Raises:
             UnknownRecipe: with the nearest name.
         """
+        if self.given is not None and self.given.name == name:
+            return self.given.place
         file = self._recipe_file(name)
         if file is None:
             known = sorted(self.recipes())
@@ -113,7 +137,7 @@ class Library:
                 where=f"recipe={name}",
                 remedy=nearest(name, known, noun="recipes"),
             )
-        return file
+        return self.shown(file)
 
     def shadowed(self, path: str) -> Path | None:
         """The shipped file that a user's file of the same config path hides."""
@@ -143,6 +167,8 @@ class Library:
     def _load(self, path: str) -> Config | None:
         if not PATH.match(path):
             return None
+        if self.given is not None and self.given.name == path:
+            return _config(path, self.given.text, self.given.place, is_recipe=True)
         file = self._file(path)
         if file is None:
             group, _, name = path.rpartition("/")
@@ -151,13 +177,9 @@ class Library:
                 return None
             body = Node({"use": Node(spec.name, f"component {spec.key}")}, f"component {spec.key}")
             return Config(path, None, None, body, f"component {spec.key}", is_component=True)
-        text = _text(file, self.shown(file))
-        node = read_mapping(text, self.shown(file))
-        body = replace(node, value={k: v for k, v in node.value.items() if k != "defaults"})
-        package = _package(text)
-        if package is None and self._recipe_file(path) == file:
-            package = "_global_"
-        return Config(path, package, node.get("defaults"), body, self.shown(file))
+        text = text_of(file, self.shown(file))
+        is_recipe = self._recipe_file(path) == file
+        return _config(path, text, self.shown(file), is_recipe=is_recipe)
 
     def _recipe_file(self, path: str) -> Path | None:
         if not PATH.match(path):
@@ -179,7 +201,22 @@ def _first(folders: tuple[Path, ...], path: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _text(file: Path, shown: str) -> str:
+def _config(path: str, text: str, place: str, *, is_recipe: bool) -> Config:
+    node = read_mapping(text, place)
+    body = replace(node, value={k: v for k, v in node.value.items() if k != "defaults"})
+    package = _package(text)
+    if package is None and is_recipe:
+        package = "_global_"
+    return Config(path, package, node.get("defaults"), body, place)
+
+
+def text_of(file: Path, shown: str) -> str:
+    """The text of a config file.
+
+    Raises:
+        BudgetExceeded: if it is too large.
+        ConfigError: if it cannot be read, or is not UTF-8.
+    """
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

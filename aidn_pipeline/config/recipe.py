@@ -8,7 +8,7 @@ from typing import Any
 from aidn_pipeline.config.builtin import data_folder
 from aidn_pipeline.config.check import GONE, Checker, where
 from aidn_pipeline.config.compose import Composed, compose
-from aidn_pipeline.config.library import Library
+from aidn_pipeline.config.library import GivenRecipe, Library
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.spaces import check_spaces, unpinned
@@ -78,6 +78,7 @@ def load_recipe(
     project: Project,
     index: Index,
     environ: Mapping[str, str] | None = None,
+    given: GivenRecipe | None = None,
 ) -> PipelineSpec:
     """Composes, resolves and checks a recipe.
 
@@ -87,13 +88,14 @@ def load_recipe(
         project: where to look for the user's files.
         index: components that may be named.
         environ: environment for `oc.env`; the process's own by default.
+        given: a recipe that stands in no folder of recipes.
 
     Raises:
         UnknownRecipe: with the nearest name.
         ConfigProblems: if several things are wrong, all of them.
         FoundBeforeStart: the one thing that is wrong.
     """
-    composed = compose(Library(project, index), name, overrides, environ)
+    composed = compose(Library(project, index, given), name, overrides, environ)
     checker = Checker(index, list(composed.problems))
     spec = _assemble(name, composed, checker)
     if len(checker.problems) > 1:

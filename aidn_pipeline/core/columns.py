@@ -15,6 +15,10 @@ DAY_S = 86_400.0
 LARGEST = 3.4028234663852886e38
 """Of single precision."""
 WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
+MAX_PIXELS = 50_000_000
+"""Of an image: a small file may unpack to gigabytes."""
+IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+Resize: TypeAlias = Literal["exact", "crop", "pad", "stretch"]
 Kind: TypeAlias = Literal["numeric", "boolean", "date", "categorical"]
 
 
@@ -62,6 +66,27 @@ class Text:
     def vocabulary(self) -> int:
         """Number of ids, padding and unknown words included."""
         return len(self.words) + 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A column of images and how one becomes pixels.
+
+    Attributes:
+        name: of the column.
+        channels: 1 for grey, 3 for red, green, blue.
+        height: in pixels.
+        width: in pixels.
+        resize: what is done to an image of another size; `exact` refuses it.
+        max_pixels: an image of more is refused before it is decoded.
+    """
+
+    name: str
+    channels: int
+    height: int
+    width: int
+    resize: Resize = "exact"
+    max_pixels: int = MAX_PIXELS
 
 
 class Cell(str):

@@ -11,13 +11,15 @@ planning needs no component's module.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 from aidn_pipeline.errors import WrongType
 
 T = TypeVar("T")
 MARK = "__aidn_component__"
+MADE = "__aidn_made__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,21 @@ class Mark:
     mode: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an instance of a component class was made with.
+
+    Attributes:
+        args: positional arguments.
+        kwargs: keyword arguments.
+        writes: as `writes_to`, when it was made.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    writes: tuple[int, ...] = ()
+
+
 def component(
     group: str, name: str, *, version: int = 1, packages: tuple[str, ...] = (), mode: str = ""
 ) -> Callable[[T], T]:
@@ -46,9 +63,34 @@ def component(
 
     def mark(target: T) -> T:
         setattr(target, MARK, Mark(group, name, version, packages, mode))
+        _remember(target)
         return target
 
     return mark
+
+
+def _remember(target: Any) -> None:
+    # An instance can then be configured again from what it was made with.
+    init = vars(target).get("__init__") if isinstance(target, type) else None
+    if init is None or is_dataclass(target):
+        return
+
+    @wraps(init)
+    def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
+        outermost = getattr(self, MADE, None) is None
+        if outermost:
+            object.__setattr__(self, MADE, Made(args, kwargs))
+        init(self, *args, **kwargs)
+        if outermost:
+            object.__setattr__(self, MADE, Made(args, kwargs, writes_to(self)))
+
+    type.__setattr__(target, "__init__", remembering)
+
+
+def writes_to(target: Any) -> tuple[int, ...]:
+    """How often each parameter of a torch module was written to; empty for anything else."""
+    parameters = getattr(target, "parameters", tuple)
+    return tuple(getattr(item, "_version", 0) for item in parameters())
 
 
 def mark_of(target: object) -> Mark | None:

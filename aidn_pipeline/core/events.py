@@ -60,7 +60,7 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFinished(Event):
-    """One trial of a sweep ended; `value` is None if it failed."""
+    """One trial of a sweep ended; `value` is None if it failed, and `problem` says why."""
 
     number: int
     total: int
@@ -68,6 +68,7 @@ class TrialFinished(Event):
     value: float | None
     best: bool
     reused: bool
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

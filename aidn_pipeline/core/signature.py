@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any, Literal, TypeAlias
 
-from aidn_pipeline.core.columns import Column, Text
+from aidn_pipeline.core.columns import Column, Image, Text
 from aidn_pipeline.core.fingerprint import JSON
 
 Task: TypeAlias = Literal["binary", "multiclass", "regression"]
@@ -14,6 +14,7 @@ UNSAID: dict[str, JSON] = {
     "columns": [],
     "ignored": [],
     "text": None,
+    "image": None,
 }
 
 
@@ -26,8 +27,8 @@ class Signature:
 
     Attributes:
         task: what the label asks for.
-        features: names of the features, in the order of the feature axis; of texts the one column
-            that holds them.
+        features: names of the features, in the order of the feature axis; of texts and
+            images the one column that holds them.
         shape: of one example without the batch axis.
         dtype: of the features as the model gets them.
         label: name of the label column.
@@ -39,6 +40,7 @@ class Signature:
         columns: of the raw rows, once they were prepared; empty while rows hold the features.
         ignored: columns that a raw row may have beside them, of which nothing is read.
         text: of texts, once they were prepared: how one becomes token ids.
+        image: of images in files: how one becomes pixels.
     """
 
     task: Task
@@ -54,6 +56,7 @@ class Signature:
     columns: tuple[Column, ...] = ()
     ignored: tuple[str, ...] = ()
     text: Text | None = None
+    image: Image | None = None
 
     @property
     def outputs(self) -> int:
@@ -70,7 +73,17 @@ class Signature:
     @property
     def raw_dtype(self) -> str:
         """Of one example before its transforms."""
-        return "int64" if self.text else "float32"
+        return "int64" if self.text else "uint8" if self.image else "float32"
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Codes of each categorical column, code 0 for no known category included."""
+        return tuple(len(c.categories) + 1 for c in self.columns if c.kind == "categorical")
+
+    @property
+    def numbers(self) -> int:
+        """Width of the features that stand for no category; they come first."""
+        return self.width - sum(count - 1 for count in self.cardinalities)
 
     @property
     def vocabulary(self) -> int:
@@ -100,5 +113,10 @@ class Signature:
         columns: Any = fields.pop("columns", ())
         read = (Column(**{**c, "categories": tuple(c["categories"])}) for c in columns)
         text: Any = fields.pop("text", None)
-        known = Text(**{**text, "words": tuple(text["words"])}) if text else None
-        return cls(**fields, columns=tuple(read), text=known)  # type: ignore[arg-type]
+        image: Any = fields.pop("image", None)
+        return cls(
+            **fields,  # type: ignore[arg-type]
+            columns=tuple(read),
+            text=Text(**{**text, "words": tuple(text["words"])}) if text else None,
+            image=Image(**image) if image else None,
+        )

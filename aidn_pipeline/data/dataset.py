@@ -19,7 +19,7 @@ from aidn_pipeline.core.component import component
 from aidn_pipeline.core.fingerprint import JSON, canonical_json
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import Content, Description, FileRef
-from aidn_pipeline.data.encoding import encode_table, encode_texts
+from aidn_pipeline.data.encoding import encode_table, encode_texts, stored_pixels
 from aidn_pipeline.data.labels import target_units, targets
 from aidn_pipeline.data.source import SourceTable, class_counts
 from aidn_pipeline.data.splits import assign
@@ -73,8 +73,25 @@ def split_files(
         DataError: if a split with a share comes out empty.
     """
     shares = {name: share for name, share in fractions.items() if share > 0}
+    if key is None and view.signature.image:
+        # The pixels decide, not the file's name: a copy of an image stays on its side.
+        key = view.signature.image.name
     codes = assign(view.table(), shares, seed=seed, key=key)
-    counts = {name: int((codes == i).sum()) for i, name in enumerate(shares)}
+    return coded_files(view, table, list(shares), codes)
+
+
+def coded_files(
+    view: "DatasetView",
+    table: FileRef,
+    names: Sequence[str],
+    codes: "np.ndarray[Any, np.dtype[np.uint8]]",
+) -> dict[str, Content]:
+    """As `split_files`; `codes` says by position which of `names` a row belongs to.
+
+    Raises:
+        DataError: if a split comes out empty.
+    """
+    counts = {name: int((codes == i).sum()) for i, name in enumerate(names)}
     empty = [name for name, count in counts.items() if count == 0]
     if empty:
         raise DataError(
@@ -99,6 +116,20 @@ def split_files(
         "table.parquet": table,
         "split.bin": codes.tobytes(),
     }
+
+
+def redescribed(
+    view: "DatasetView", refs: Mapping[str, FileRef], changes: Mapping[str, Any]
+) -> dict[str, Content]:
+    """The files of a view that differs in its description; the table is named again, not copied.
+
+    Args:
+        view: the data set.
+        refs: its files.
+        changes: keys of `dataset.json` and what takes their place.
+    """
+    kept: dict[str, Content] = {name: ref for name, ref in refs.items() if name != "dataset.json"}
+    return {**kept, "dataset.json": canonical_json({**view.description, **changes})}
 
 
 class DatasetView:
@@ -176,6 +207,8 @@ class DatasetView:
             return encode_table(signature.columns, table, where=f"data set {self.name}"), y
         if text := signature.text:
             return encode_texts(text, table[text.name], where=f"data set {self.name}"), y
+        if image := signature.image:
+            return stored_pixels(image, table[image.name]), y
         rows = np.empty((table.num_rows, len(signature.features)), dtype=np.float32)
         for i, name in enumerate(signature.features):
             rows[:, i] = _numbers(table, name, self.name, alone=len(signature.features) == 1)
@@ -204,9 +237,7 @@ class DatasetView:
                 where=f"data set {self.name}",
                 remedy="change columns before the `prepare` stage",
             )
-        known = self.table().column_names
-        names = [name for name in before.features if name in table.column_names]
-        names += [name for name in table.column_names if name not in known]
+        names = self._features_in(table)
         if table.num_rows != rows or before.label not in table.column_names or not names:
             raise DataError(
                 f"a table of {table.num_rows} rows with the columns "
@@ -226,6 +257,7 @@ class DatasetView:
             preprocess=self.preprocess if preprocess is None else preprocess,
             provenance=self.description["provenance"],
             where=f"data set {self.name}",
+            image=before.image if whole else None,
         )
         fresh = snapshot_files(features)
         # The rows are those of before: so are the names of the classes, and how often a training
@@ -246,6 +278,11 @@ class DatasetView:
         if "split.bin" in self._files:
             files["split.bin"] = self._files["split.bin"].read_bytes()
         return files
+
+    def _features_in(self, table: pa.Table) -> list[str]:
+        known = self.table().column_names
+        left = [name for name in self.signature.features if name in table.column_names]
+        return [*left, *(name for name in table.column_names if name not in known)]
 
     def _split_codes(self) -> "np.ndarray[Any, np.dtype[np.uint8]]":
         if self._codes is None:

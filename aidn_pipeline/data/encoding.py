@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aidn_pipeline.core.columns import LARGEST, Column, Text, reader
+from aidn_pipeline.core.columns import LARGEST, Column, Image, Text, reader
 from aidn_pipeline.errors import DataError
 from aidn_pipeline.inputs.text import token_reader
 
 Matrix: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
+Pixels: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 Ids: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 SHOWN = 60
 """Characters of a wrong value that are shown."""
@@ -59,6 +60,17 @@ def encode_texts(column: Text, values: pa.ChunkedArray, *, where: str) -> Ids:
             remedy="write every text as a string",
         ) from problem
     return np.array(rows, dtype=np.int64).reshape(len(rows), column.length)
+
+
+def stored_pixels(image: Image, values: pa.ChunkedArray) -> Pixels:
+    """Pixels of a snapshot's column, shape (rows, channels, height, width)."""
+    shape = (image.height, image.width, image.channels)
+    found: Pixels = np.empty((len(values), *shape), dtype=np.uint8)
+    for i, value in enumerate(values):
+        found[i] = np.frombuffer(value.as_buffer(), dtype=np.uint8).reshape(shape)
+    # A copy, even where one channel makes the view contiguous: torch tells the kernel of a
+    # convolution from the strides, and another kernel gives other bits.
+    return found.transpose(0, 3, 1, 2).copy(order="C")
 
 
 def is_number(kind: pa.DataType) -> bool:

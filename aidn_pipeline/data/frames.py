@@ -5,17 +5,27 @@ of them is imported here.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import interchange
 
-from aidn_pipeline.core.columns import Column, reader
+from aidn_pipeline.core.columns import Column, Text, reader
 from aidn_pipeline.core.signature import Signature
-from aidn_pipeline.data.encoding import Matrix, encode_table, is_number, numbers_of
+from aidn_pipeline.data.encoding import (
+    Ids,
+    Matrix,
+    encode_table,
+    encode_texts,
+    is_number,
+    numbers_of,
+)
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.images import stack_pixels
+from aidn_pipeline.inputs.text import token_reader
 
 ROWS = 8192
 """Rows of a part of a table that is read part by part."""
@@ -65,7 +75,7 @@ def parts_of(value: Any, *, where: str) -> Iterator[list[dict[str, Any]]]:
         yield table.slice(start, ROWS).to_pylist()
 
 
-def features_of(table: pa.Table, signature: Signature) -> Matrix:
+def features_of(table: pa.Table, signature: Signature) -> "np.ndarray[Any, Any]":
     """Raw features in the model's order, shape (rows, their width).
 
     Raises:
@@ -73,6 +83,15 @@ def features_of(table: pa.Table, signature: Signature) -> Matrix:
     """
     if signature.columns:
         return _encoded(table, signature.columns)
+    if signature.text:
+        return _tokens(table, signature.text)
+    if image := signature.image:
+        files = table[image.name].to_pylist()
+        return stack_pixels(
+            (Path(file) if isinstance(file, str) else file for file in files),
+            image,
+            place=lambda i: f"row {i + 1}, column {image.name}",
+        )
     found = np.empty((table.num_rows, len(signature.features)), dtype=np.float32)
     for place, name in enumerate(signature.features):
         column = table[name]
@@ -91,6 +110,14 @@ def features_of(table: pa.Table, signature: Signature) -> Matrix:
     return found
 
 
+def _tokens(table: pa.Table, text: Text) -> Ids:
+    values = table[text.name]
+    try:
+        return encode_texts(text, values, where="the table")
+    except DataError as problem:
+        raise _wrong(values, token_reader(text), text.name) or problem from problem
+
+
 def _encoded(table: pa.Table, columns: Sequence[Column]) -> Matrix:
     try:
         with np.errstate(over="ignore"):
@@ -104,18 +131,21 @@ def _encoded(table: pa.Table, columns: Sequence[Column]) -> Matrix:
 
 
 def _at_its_row(columns: Sequence[Column], table: pa.Table) -> DataError | None:
+    found = (_wrong(table[column.name], reader(column), column.name) for column in columns)
+    return next((problem for problem in found if problem is not None), None)
+
+
+def _wrong(values: pa.ChunkedArray, read: Callable[[Any], Any], name: str) -> DataError | None:
     # Whole columns are read at once; only when one cannot be is its row looked for.
-    for column in columns:
-        read = reader(column)
-        for number, value in enumerate(table[column.name].to_pylist(), start=1):
-            try:
-                read(value)
-            except ValueError as problem:
-                return DataError(
-                    f"{value!r} is {problem}",
-                    where=f"row {number}, column {column.name}",
-                    remedy="write it as in the training data; leave it empty if it is missing",
-                )
+    for number, value in enumerate(values.to_pylist(), start=1):
+        try:
+            read(value)
+        except ValueError as problem:
+            return DataError(
+                f"{value!r} is {problem}",
+                where=f"row {number}, column {name}",
+                remedy="write it as in the training data; leave it empty if it is missing",
+            )
     return None
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from aidn_pipeline.core.columns import Column, Kind, text_of
-from aidn_pipeline.core.fingerprint import JSON, canonical_json
+from aidn_pipeline.core.fingerprint import JSON
 from aidn_pipeline.core.stage import Content, Description, FileRef
-from aidn_pipeline.data.dataset import TRAIN, DatasetView
+from aidn_pipeline.data.dataset import TRAIN, DatasetView, redescribed
 from aidn_pipeline.data.encoding import column_numbers, encode_table
 from aidn_pipeline.data.kinds import Kinds, infer_kinds
 from aidn_pipeline.errors import DataError
@@ -88,8 +88,7 @@ def prepare(
     transform, names = _transform(table, columns, settings, view.name)
     left_out = {**dict.fromkeys(ignore, "it is ignored"), **found.left_out}
     prepared: JSON = {"left_out": dict(left_out), "missing": dict(missing)}
-    description = {
-        **view.description,
+    changes = {
         "signature": replace(
             signature,
             features=names,
@@ -104,10 +103,7 @@ def prepare(
         "preprocess": [*view.preprocess, transform],
         "prepared": prepared,
     }
-    kept: dict[str, Content] = {name: ref for name, ref in refs.items() if name != "dataset.json"}
-    return Prepared(
-        {**kept, "dataset.json": canonical_json(description)}, columns, left_out, missing
-    )
+    return Prepared(redescribed(view, refs, changes), columns, left_out, missing)
 
 
 def _fitted(

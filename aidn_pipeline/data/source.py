@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from aidn_pipeline.core.columns import Image
 from aidn_pipeline.core.signature import Signature, Task
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.data.labels import check_labels, class_names, targets
@@ -27,6 +28,8 @@ class SourceTable:
         preprocess: descriptions of the transforms that the model's input passes, in order.
         provenance: where the data comes from and on which terms.
         where: the place to name in errors.
+        image: of images, how a file becomes pixels; their feature column holds these as bytes,
+            (height, width, channels).
     """
 
     name: str
@@ -38,6 +41,7 @@ class SourceTable:
     preprocess: Sequence[Description] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     where: str = ""
+    image: Image | None = None
 
     def signature(self) -> Signature:
         """The signature of all rows; a split counts its training rows anew.
@@ -60,6 +64,12 @@ class SourceTable:
             label=self.label,
             classes=classes,
             counts=class_counts(self.table, self.label, self.task, classes),
+            image=self.image,
+            ignored=tuple(
+                name
+                for name in self.table.column_names
+                if self.image and name not in (*self.features, self.label)
+            ),
         )
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from aidn_pipeline.core.columns import Text
-from aidn_pipeline.core.fingerprint import canonical_json
 from aidn_pipeline.core.stage import Content, FileRef
-from aidn_pipeline.data.dataset import TRAIN, DatasetView
+from aidn_pipeline.data.dataset import TRAIN, DatasetView, redescribed
 from aidn_pipeline.errors import DataError
 from aidn_pipeline.inputs.text import words_of
 
@@ -95,10 +94,8 @@ def tokenize(view: DatasetView, refs: Mapping[str, FileRef], limits: Limits) -> 
             column for column in view.table().column_names if column not in (name, signature.label)
         ),
     )
-    description = {**view.description, "signature": fitted.to_json()}
-    kept: dict[str, Content] = {name: ref for name, ref in refs.items() if name != "dataset.json"}
     return Tokenized(
-        {**kept, "dataset.json": canonical_json(description)},
+        redescribed(view, refs, {"signature": fitted.to_json()}),
         text,
         len(counts),
         1 - sum(counts[word] for word in known) / sum(counts.values()),

@@ -3,15 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aidn_pipeline.core.columns import Cell, Column, Text, reader
+from aidn_pipeline.core.columns import Cell, Column, Image, Text, reader
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.images import as_levels, stack_pixels
 from aidn_pipeline.inputs.text import token_reader
 
 
@@ -21,9 +23,10 @@ def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
     Args:
         rows: a list of mappings from column to value (the label column may be among them), a list
             of lists in the order of the columns, or an array of shape (n, columns) or
-            (n, *signature.shape). Of texts each row may be the text itself.
+            (n, *signature.shape). Of texts each row may be the text itself, of images what
+            `aidn_pipeline.inputs.images.stack_pixels` takes.
         signature: of the data the model was trained on. Where it has prepared columns, a value may
-            be missing (None, NaN or empty text) and a column that is missing is empty.
+            be missing: None, NaN or empty text.
         first: number of the first row in messages.
 
     Raises:
@@ -36,6 +39,8 @@ def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
     if signature.text:
         plain = [_cells(row, signature, i) for i, row in enumerate(rows, start=first)]
         return torch.from_numpy(encode_texts(signature.text, [c[0] for c in plain], first=first))
+    if signature.image:
+        return torch.from_numpy(_images(rows, signature.image, signature, first))
     if isinstance(rows, Tensor):
         rows = rows.detach().cpu().numpy()
     if isinstance(rows, np.ndarray):
@@ -99,6 +104,20 @@ def encode_texts(
     return found
 
 
+def _images(
+    rows: Any, image: Image, signature: Signature, first: int
+) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    array = rows.detach().cpu().numpy() if isinstance(rows, Tensor) else rows
+    if isinstance(array, np.ndarray) and array.shape[1:] == signature.raw_shape:
+        return as_levels(array, "rows")
+    cells = [_cells(row, signature, i) for i, row in enumerate(rows, start=first)]
+    return stack_pixels(
+        (values[0] for values in cells),
+        image,
+        place=lambda i: f"row {first + i}, column {image.name}",
+    )
+
+
 def _array(array: "np.ndarray[Any, Any]", signature: Signature) -> "np.ndarray[Any, Any]":
     width = len(signature.features)
     if array.ndim < 2 or array[0:1].size not in (0, width) or math.prod(array.shape[1:]) != width:
@@ -140,7 +159,8 @@ def _plain(value: Any) -> Any:
 
 def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
     names = signature.raw_names
-    if signature.text and isinstance(row, str):
+    alone = (str,) if signature.text else (Path, bytes, np.ndarray) if signature.image else ()
+    if isinstance(row, alone):
         values = [row]
     elif isinstance(row, Mapping):
         values = _named(row, signature, number)

@@ -1,26 +1,33 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from aidn_pipeline.config.frozen import recipe_text
+from aidn_pipeline.config.library import GivenRecipe
+from aidn_pipeline.config.live import with_live
 from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.config.smoke import smallest
 from aidn_pipeline.core.artifact import Bundle
 from aidn_pipeline.core.component import mark_of
-from aidn_pipeline.core.describe import describe
 from aidn_pipeline.core.events import Listener
+from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec
+from aidn_pipeline.core.signature import Task
 from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
-from aidn_pipeline.errors import AidnError, StorageUnwritable, UnknownComponent
+from aidn_pipeline.errors import AidnError, StorageUnwritable
+from aidn_pipeline.facade.given import SCRATCH, given_recipe
+from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
 from aidn_pipeline.facade.information import provenance_of, resolved_config
 from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.outputs import metrics_of, newest
+from aidn_pipeline.facade.overrides import as_overrides, components_in
+from aidn_pipeline.facade.predictor import hand_over
 from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
@@ -33,44 +40,91 @@ class AiModelBuilder:
         base = AiModelBuilder.from_recipe("digits")
         result = base.configure("stages.tune.num_trials=5", sampler="random").build()
 
+    Without a recipe it is the standard pipeline without a sweep, to be configured:
+
+        result = AiModelBuilder().configure(source="digits", model=MyNet).build()
+        result = AiModelBuilder().configure(model=MyNet).build((X, y))
+        result = AiModelBuilder().configure(name="churn").build(frame, target="churned")
+
     Attributes:
         recipe: its name.
         workspace: the project it is run in.
         overrides: changes, in order, as on the command line.
         listeners: told what happens in a run.
+        given: the recipe itself, if it stands in no folder of recipes.
+        live: component classes and functions of the program that the changes name.
+        handed: data of the program that the recipe works on.
     """
 
-    recipe: str
-    workspace: Workspace
+    recipe: str = SCRATCH.name
+    workspace: Workspace = field(default_factory=Workspace.around, repr=False)
     overrides: tuple[str, ...] = ()
-    listeners: tuple[Listener, ...] = field(default=())
+    listeners: tuple[Listener, ...] = field(default=(), repr=False)
+    given: GivenRecipe | None = field(default=SCRATCH, repr=False)
+    live: tuple[Any, ...] = field(default=(), repr=False)
+    handed: Any = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def from_recipe(cls, name: str, project: Path | None = None) -> "AiModelBuilder":
+    def from_recipe(cls, recipe: str | Path, project: Path | str | None = None) -> "AiModelBuilder":
         """A builder for a recipe.
 
         Args:
-            name: of a recipe of the project, or of a shipped one.
+            recipe: the name of a recipe of the project, or of a shipped one; the path of a file
+                (a `Path`, or a text that ends in `.yaml`); or the text of a recipe, as `to_yaml`
+                writes it.
+            project: a folder of the project; the working folder by default.
+
+        Raises:
+            UnknownRecipe: if there is no file at the path.
+            NotTrusted: if the project names code of its own and nobody trusted it.
+        """
+        workspace = Workspace.around(None if project is None else Path(project))
+        name, given = given_recipe(recipe, workspace)
+        return cls(name, workspace, given=given)
+
+    @classmethod
+    def from_scratch(cls, project: Path | str | None = None) -> "AiModelBuilder":
+        """As `AiModelBuilder()`, in a project.
+
+        Args:
             project: a folder of the project; the working folder by default.
 
         Raises:
             NotTrusted: if the project names code of its own and nobody trusted it.
         """
-        return cls(name, Workspace.around(project))
+        return cls(workspace=Workspace.around(None if project is None else Path(project)))
+
+    @property
+    def index(self) -> Index:
+        """Every component that may be named, those of the running program among them.
+
+        Raises:
+            ConfigError: if one of the program is named like another, or its source is gone.
+        """
+        return with_live(self.workspace.index, self.live, self.workspace.project)
 
     def configure(self, *overrides: str, **values: Any) -> "AiModelBuilder":
         """Changes the recipe.
 
         Args:
             overrides: as on the command line: `"trainer.epochs=5"`, `"~stages.tune"`.
-            values: by key: a component (`sampler=TPESampler(num_startup=5)`), a component's class
-                or name (`model=MyNet`, `model="cnn"`), or a plain value (`seed=3`).
+            values: by key: a component's name or class (`model="cnn"`, `model=MyNet`), the class
+                with arguments (`model=partial(MyNet, hidden=3)`), an instance of one
+                (`model=MyNet(hidden=3)`, `sampler=TPESampler(num_startup=5)`), or a plain value
+                (`seed=3`). A key with dots is given by `**{"trainer.epochs": 5}`.
+
+        A class or function marked with `@component` need not be in a package: one of a script or a
+        notebook will do. Of an instance the arguments count, from which it is made anew where it
+        runs; one whose weights were changed since is refused.
 
         Raises:
             UnknownComponent: if a value is neither plain nor a component.
         """
         more = [text for key, value in values.items() for text in as_overrides(key, value)]
-        return replace(self, overrides=(*self.overrides, *overrides, *more))
+        live = {_key(target): target for target in self.live}
+        live |= {_key(target): target for target in components_in(values)}
+        changed = (*self.overrides, *overrides, *more)
+        return replace(self, overrides=changed, live=tuple(live.values()))
 
     def listening(self, *listeners: Listener) -> "AiModelBuilder":
         """Adds listeners."""
@@ -82,9 +136,26 @@ class AiModelBuilder:
         Raises:
             FoundBeforeStart: if anything in it is wrong.
         """
-        index = self.workspace.index
-        spec = load_recipe(self.recipe, self.overrides, self.workspace.project, index)
+        return self._spec(self.index)
+
+    def _spec(self, index: Index) -> PipelineSpec:
+        project = self.workspace.project
+        spec = load_recipe(self.recipe, self.overrides, project, index, given=self.given)
         return smallest(spec, index) if spec.run.get("smoke") else spec
+
+    def to_yaml(self) -> str:
+        """The text of a recipe that composes to the same pipeline, with equal fingerprints.
+
+        Save it below `recipes/` to run it by `aidn-run`, or give it to `from_recipe`. Groups stand
+        in its defaults list, so that it is changed as before: `model=cnn`, `trainer.epochs=5`.
+        Components of a script or notebook are named in it, and must be configured again.
+
+        Raises:
+            FoundBeforeStart: if anything in the recipe is wrong.
+        """
+        index, project = self.index, self.workspace.project
+        self._spec(index)
+        return recipe_text(self.recipe, self.overrides, project, index, given=self.given)
 
     def plan(self) -> Plan:
         """What `build` would do, stage by stage, and why; runs nothing.
@@ -97,34 +168,93 @@ class AiModelBuilder:
 
     def planned(self) -> tuple[PipelineSpec, Plan]:
         """The pipeline and its plan; raises as `plan` does."""
-        spec = self.spec()
+        index = self.index
+        spec = self._spec(index)
         # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
         with self._store(spec) if self.workspace.has_store else _empty_store() as store:
             plan = make_plan(
                 spec,
                 store,
-                self.workspace.index,
+                index,
                 self.workspace.project.root,
                 force=spec.run.get("force", ()),
             )
         return spec, plan
 
-    def build(self) -> AiModelResult:
+    def with_data(
+        self,
+        train: Any,
+        validation: Any = None,
+        test: Any = None,
+        *,
+        target: str | None = None,
+        task: Task | None = None,
+        name: str = SOURCE,
+    ) -> "AiModelBuilder":
+        """A builder whose source is what is handed over.
+
+        Args:
+            train: `(X, y)` of numpy arrays, torch tensors or lists; a data frame of pandas, polars
+                or Arrow, a mapping of names to columns, or a list of rows with names, each with
+                `target`. `X` is a matrix with an example in each row, columns of any kind as a data
+                frame, or an array of images or series of shape (examples, ...); images of whole
+                numbers from 0 to 255 (`uint8`) are divided by 255.
+            validation: rows that pick the best epoch, in the same form. Without any, and without
+                `test`, the rows are split by a hash of each; with `test` alone, a share of the
+                training rows is taken.
+            test: rows that the model is judged on; without any, and with `validation`, it is judged
+                on those, which have picked the epoch.
+            target: name of the label column.
+            task: `binary`, `multiclass` or `regression`; by default the label's values tell: two
+                are binary, fractions or more than 20 different whole numbers a regression.
+            name: of the data set.
+
+        Raises:
+            DataError: if something does not fit: a form, a shape, a length, a column, a label.
+            UsageError: if a source was configured as well.
+        """
+        parts = {"train": train, "validation": validation, "test": test}
+        handed = hand_over(parts, target=target, task=task, name=name)
+        changes = data_overrides(handed, self.overrides, scratch=self.given is SCRATCH)
+        return replace(self, overrides=(*changes, *self.overrides), handed=handed)
+
+    def build(
+        self,
+        train: Any = None,
+        validation: Any = None,
+        test: Any = None,
+        *,
+        target: str | None = None,
+        task: Task | None = None,
+    ) -> AiModelResult:
         """Runs what has to be run and gives the result.
 
         What a stage raised, and an interruption, end in `AiModelResult.error`; call `check()` on
-        the result to have it raised.
+        the result to have it raised. Equal data are the same work: a second build with them reuses
+        everything.
+
+        Args:
+            train: data to work on instead of the recipe's, as in `with_data`.
+            validation: as in `with_data`.
+            test: as in `with_data`.
+            target: as in `with_data`.
+            task: as in `with_data`.
 
         Raises:
             FoundBeforeStart: if anything in the recipe is wrong; nothing was run.
+            DataError: if the data that were handed over do not fit.
             StoreError: if the store cannot be used.
         """
-        spec = self.spec()
+        if train is not None:
+            given = self.with_data(train, validation, test, target=target, task=task)
+            return given.build()
+        index = self.index
+        spec = self._spec(index)
         with self._store(spec) as store:
             ran = run_pipeline(
-                spec,
+                self._placed(spec, index, store),
                 store,
-                self.workspace.index,
+                index,
                 self.workspace.project.root,
                 listeners=self.listeners,
                 facts=self._facts(spec),
@@ -145,8 +275,16 @@ class AiModelBuilder:
                 smoke=smoke,
                 error=ran.error,
                 provenance=replace(provenance, registered=None) if smoke else provenance,
+                workspace=replace(self.workspace, index=index),
             )
             return self._with_bundle(result, store)
+
+    def _placed(self, spec: PipelineSpec, index: Index, store: Store) -> PipelineSpec:
+        if self.handed is None:
+            return spec
+        force = spec.run.get("force", ())
+        plan = make_plan(spec, store, index, self.workspace.project.root, force=force)
+        return stored(self.handed, spec, plan, store)
 
     def _store(self, spec: PipelineSpec) -> AbstractContextManager[Store]:
         if spec.run.get("smoke"):
@@ -176,6 +314,12 @@ class AiModelBuilder:
         return replace(result, bundle=folder)
 
 
+def _key(target: Any) -> tuple[str, str]:
+    mark = mark_of(target)
+    assert mark is not None
+    return mark.group, mark.name
+
+
 @contextmanager
 def _empty_store() -> Iterator[Store]:
     with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
@@ -191,29 +335,3 @@ def _refuse_links(folder: Path, parent: Path) -> None:
                 where=str(place),
                 remedy="replace the link by a folder; the bundle itself is kept in the store",
             )
-
-
-def as_overrides(key: str, value: Any) -> Sequence[str]:
-    """A keyword of `configure` as it would stand on the command line.
-
-    Raises:
-        UnknownComponent: if the value is neither plain nor a component.
-    """
-    mark = mark_of(value) if callable(value) else None
-    if mark is not None:
-        return [f"{key}={mark.name}"]
-    try:
-        description = describe(value)
-    except UnknownComponent as error:
-        raise UnknownComponent(
-            error.problem, where=f"configure({key}=...)", remedy=error.remedy
-        ) from error
-    if isinstance(value, str):
-        return [f"{key}={value}"]
-    if isinstance(description, dict) and "use" in description:
-        settings = {k: v for k, v in description.items() if k != "use"}
-        return [
-            f"{key}={description['use']}",
-            *(f"{key}.{name}={json.dumps(item)}" for name, item in settings.items()),
-        ]
-    return [f"{key}={json.dumps(description)}"]

@@ -78,8 +78,31 @@ def open_model(reference: str, workspace: Workspace) -> Predictor:
 
 
 def answers(predictor: Predictor, rows: Any, *, first: int = 1) -> list[dict[str, Any]]:
-    """Predictions as JSON, one object for each row."""
-    return [item.to_json() for item in predictor.predict(rows, first=first)]
+    """Predictions as JSON, one object for each row; of an image's file with its path."""
+    given = with_files(rows, predictor.signature)
+    found = [item.to_json() for item in predictor.predict(given, first=first)]
+    if predictor.signature.image is None:
+        return found
+    return [
+        {"file": str(row), **answer} if isinstance(row, Path) else answer
+        for row, answer in zip(given, found, strict=True)
+    ]
+
+
+def with_files(rows: Any, signature: Signature) -> Any:
+    """Rows in which an image's path is a `Path`: here a text names a file, unlike in a server."""
+    if signature.image is None or hasattr(rows, "__array__"):
+        return rows
+    name = signature.image.name
+    return [_with_file(row, name) for row in rows]
+
+
+def _with_file(row: Any, name: str) -> Any:
+    if isinstance(row, str):
+        return Path(row)
+    if isinstance(row, Mapping) and isinstance(row.get(name), str):
+        return {**row, name: Path(row[name])}
+    return row
 
 
 def check_columns(given: Sequence[Any], signature: Signature, what: str) -> None:
@@ -106,6 +129,15 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
     data: Any = importlib.import_module("aidn_pipeline.data.rows")
     rows: list[dict[str, Any]] = data.parquet_rows(path)
     return rows
+
+
+def hand_over(parts: Mapping[str, Any], **settings: Any) -> Any:
+    """What a program hands over to be trained on; see `aidn_pipeline.data.handed.hand_over`.
+
+    Raises:
+        DataError: if something of it does not fit.
+    """
+    return importlib.import_module("aidn_pipeline.data.handed").hand_over(parts, **settings)
 
 
 def _bundle() -> Any:

@@ -9,11 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from aidn_pipeline.config.live import with_live
 from aidn_pipeline.core.artifact import Checkpoint, Dataset
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.engine.plan import Plan
 from aidn_pipeline.engine.run import StageResult
-from aidn_pipeline.errors import AidnError, ModelNotFound, NewerFormat, UsageError
+from aidn_pipeline.errors import (
+    AidnError,
+    ModelNotFound,
+    NewerFormat,
+    UnknownComponent,
+    UsageError,
+)
 from aidn_pipeline.facade.information import ExperimentInfo, Provenance, RegistryInfo
 from aidn_pipeline.facade.models import ModelReference, model_of_run
 from aidn_pipeline.facade.notebook import html_table
@@ -66,6 +73,7 @@ class AiModelResult:
         smoke: whether it was a smoke run, of which nothing is kept.
         error: what stopped the run.
         provenance: what it stood on; read it by `experiment_info` and `model_registry_info`.
+        workspace: whose components the model may be one of; that around `project` by default.
     """
 
     run: str | None
@@ -80,6 +88,7 @@ class AiModelResult:
     smoke: bool = False
     error: AidnError | None = field(default=None, compare=False)
     provenance: Provenance = field(default_factory=Provenance)
+    workspace: Workspace | None = field(default=None, compare=False)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -226,7 +235,17 @@ class AiModelResult:
             ModelNotFound: if the run exported nothing.
             CorruptObject: if a byte of the bundle differs from what was exported.
         """
-        return Servable(open_folder(self._exported(), Workspace.around(self.project)))
+        folder = self._exported()
+        workspace = self.workspace or Workspace.around(self.project)
+        try:
+            return Servable(open_folder(folder, workspace))
+        except UnknownComponent as problem:
+            raise UnknownComponent(
+                problem.problem,
+                where=str(folder),
+                remedy=f"{problem.remedy}; a class of a script or notebook is handed over: "
+                "`AiModelResult.load(path, components=[MyNet])`",
+            ) from problem
 
     @cached_property
     def _servable(self) -> Servable:
@@ -270,8 +289,13 @@ class AiModelResult:
         return target
 
     @classmethod
-    def load(cls, path: Path | str) -> "AiModelResult":
+    def load(cls, path: Path | str, *, components: Sequence[Any] = ()) -> "AiModelResult":
         """Reads what `save` wrote.
+
+        Args:
+            path: the folder.
+            components: classes and functions of the program that the model consists of, if they
+                stand in no package that the project names.
 
         Raises:
             ModelNotFound: if there is no saved result.
@@ -293,13 +317,18 @@ class AiModelResult:
                 remedy="use the release that wrote it",
             )
         try:
-            return cls._from_json(value, folder)
+            loaded = cls._from_json(value, folder)
         except (KeyError, TypeError, AttributeError) as problem:
             raise ModelNotFound(
                 f"the saved result is damaged: {problem!r}",
                 where=str(folder / "result.json"),
                 remedy="save it again; its bundle may be whole: `aidn-run predict FOLDER/bundle`",
             ) from problem
+        if not components:
+            return loaded
+        workspace = Workspace.around(loaded.project)
+        index = with_live(workspace.index, components, workspace.project)
+        return replace(loaded, workspace=replace(workspace, index=index))
 
     @classmethod
     def _from_json(cls, value: Mapping[str, Any], folder: Path) -> "AiModelResult":

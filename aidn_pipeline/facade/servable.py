@@ -2,12 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import UsageError
+from aidn_pipeline.facade.example import Row, example_row
 from aidn_pipeline.facade.predictions import Predictions
-from aidn_pipeline.facade.predictor import Predictor, answers, check_columns, frames
+from aidn_pipeline.facade.predictor import (
+    Predictor,
+    answers,
+    check_columns,
+    frames,
+    open_folder,
+    with_files,
+)
+from aidn_pipeline.facade.workspace import Workspace
 
 BATCH_SIZE = 256
 """Rows that a stream answers at once."""
@@ -28,6 +38,20 @@ class Servable:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
+    @classmethod
+    def load(cls, folder: Path | str) -> "Servable":
+        """Opens a bundle's folder, such as `bundles/churn/1`, wherever it was copied to.
+
+        A model of a project's own needs its code: the working folder is in that project, or the
+        project's package is installed and named by the one here.
+
+        Raises:
+            ModelNotFound: if there is no bundle.
+            CorruptObject: if a byte differs from what was exported.
+            UnknownComponent: if the model's code is not here.
+        """
+        return cls(open_folder(Path(folder), Workspace.around()))
+
     @property
     def name(self) -> str:
         """The model's name."""
@@ -42,6 +66,11 @@ class Servable:
     def signature(self) -> Signature:
         """What its rows are: `raw_names` in order, `task`, `classes`, `label`."""
         return self._predictor.signature
+
+    @property
+    def example(self) -> Row:
+        """A raw row as this model takes them: of the data it was trained with, held out."""
+        return example_row(self._predictor.document)
 
     def __call__(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """As `predict`."""
@@ -72,12 +101,15 @@ class Servable:
         Raises:
             DataError: if a row does not fit the model; says which row and column.
         """
+        names = self.signature.raw_names
+        if self.signature.columns and _is_matrix(xs, len(names)):
+            xs = {name: xs[:, i] for i, name in enumerate(names)}
         if _is_frame(xs):
             table = frames().table_of(xs, where="predict_batch")
             check_columns(table.column_names, self.signature, "the table")
             raw = frames().features_of(table, self.signature)
         else:
-            raw = self._predictor.raw(xs)
+            raw = self._predictor.raw(with_files(xs, self.signature))
         return Predictions(classes=self.signature.classes, **self._predictor.arrays(raw))
 
     def stream(self, rows: Iterable[Any], batch_size: int = BATCH_SIZE) -> Iterator[dict[str, Any]]:
@@ -119,3 +151,11 @@ class Servable:
 
 def _is_frame(value: Any) -> bool:
     return isinstance(value, Mapping) or any(hasattr(value, name) for name in FRAMES)
+
+
+def _is_matrix(value: Any, width: int) -> bool:
+    # Numbers of numpy or torch, a column for each of the model's: read column by column.
+    shape: tuple[int, ...] = tuple(getattr(value, "shape", ()))
+    # A type of torch has no kind; all of them are numbers.
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")
+    return hasattr(value, "dtype") and len(shape) == 2 and shape[-1] == width and kind in "fiub"

@@ -102,10 +102,11 @@ class SweepStage(Stage[SweepInputs, SweepOutputs]):
         )
         if isinstance(self.sampler, GridSampler):
             self.sampler.check(sweep.space, self.num_trials)
+        runner = NestedRunner(trial, {"dataset": inputs.dataset}, metric, ctx)
         driver = Driver(
             sweep,
             journal=ctx.journal,
-            runner=NestedRunner(trial, {"dataset": inputs.dataset}, metric, ctx),
+            runner=runner,
             derive_seed=ctx.derive_seed,
             tell=lambda ended, state: self._tell(ctx, ended, state, reused=False),
         )
@@ -115,11 +116,12 @@ class SweepStage(Stage[SweepInputs, SweepOutputs]):
         state = driver.run()
         best = best_of(state.trials, mode)
         if best is None:
+            failure = runner.failure
             raise StageFailed(
                 f"none of {len(state.trials)} trials was completed: {errors_of(state.trials)}",
-                where="space",
+                where=failure.where if failure else "space",
                 remedy="narrow the space, or correct the cause of the errors",
-            )
+            ) from (failure.error if failure else None)
         checkpoint = artifact_from_json(dict(best.segments[-1].outputs["best"]))
         assert isinstance(checkpoint, Checkpoint)
         table = trial_table(state, metric=metric, mode=mode, space=sweep.space)
@@ -142,5 +144,6 @@ class SweepStage(Stage[SweepInputs, SweepOutputs]):
                 value=trial.value,
                 best=best is not None and trial.number == best.number,
                 reused=reused,
+                problem=trial.error,
             )
         )

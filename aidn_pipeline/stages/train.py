@@ -14,6 +14,8 @@ from aidn_pipeline.training.trainer import Trainer
 
 GOLDEN = 8
 """Held-out examples whose outputs travel with the model."""
+GOLDEN_NUMBERS = 65_536
+"""Numbers that they are made of, at most; one example travels always."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Train(Stage[TrainInputs, TrainOutputs]):
             preprocess=view.preprocess,
             train=tensors(view, "train"),
             validation=tensors(view, "validation") if "validation" in view.splits else None,
-            golden=tensors(view, held_out)[0][:GOLDEN],
+            golden=golden(tensors(view, held_out)[0]),
         )
         fitted = fit(self.trainer, data, ctx)
         return TrainOutputs(fitted.best, fitted.last, ctx.save(Metrics, dict(fitted.metrics)))
@@ -70,3 +72,8 @@ def tensors(view: DatasetView, split: str) -> tuple[Tensor, Tensor]:
     """Raw features and targets of a split."""
     features, targets = view.arrays(split)
     return torch.from_numpy(features), torch.from_numpy(targets)
+
+
+def golden(features: Tensor) -> Tensor:
+    """The first few raw examples, fewer of large ones."""
+    return features[: max(1, min(GOLDEN, GOLDEN_NUMBERS // max(1, features[:1].numel())))]

@@ -19,8 +19,10 @@ from aidn_pipeline.sweep.clock import Decide, Propose, Run, upcoming, visible
 from aidn_pipeline.sweep.protocols import Sampler, Stop, TrialScheduler
 from aidn_pipeline.sweep.records import SweepState
 from aidn_pipeline.sweep.space import Space
-from aidn_pipeline.sweep.trial import History, Mode, Segment, Trial, params_key
+from aidn_pipeline.sweep.trial import Failure, History, Mode, Segment, Trial, params_key
 
+PLACE = "\nraised in "
+"""Begins where in its training a trial failed, behind the error."""
 REDRAWS = 8
 """Draws after a duplicate before a point without a trial is looked for."""
 
@@ -50,6 +52,11 @@ class Sweep:
 
 class TrialRunner(Protocol):
     """Trains trials."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """Of the trial that failed last; None if none did."""
+        ...
 
     def budget(self, params: Mapping[str, JSON]) -> int:
         """Epochs of a whole trial with these params."""
@@ -177,16 +184,20 @@ class Driver:
         failed = [t for t in self.state.trials if t.state == "failed"]
         if len(failed) > self._sweep.max_failures:
             self._journal.append(records.gave_up(len(failed)))
+            # Those that ended since the last decision are told of too.
+            failed = [t for t in self.state.trials if t.error]
+            failure = self._runner.failure
             raise StageFailed(
                 f"{len(failed)} of {len(self.state.trials)} trials failed: {errors_of(failed)}",
-                where="max_failures",
-                remedy="correct the cause and run the same command again: failed trials run anew",
-            )
+                where=failure.where if failure else "max_failures",
+                remedy="correct the cause and run the same command again: failed trials run anew; "
+                "`max_failures` says how many are put up with",
+            ) from (failure.error if failure else None)
 
 
 def errors_of(failed: Sequence[Trial]) -> str:
     """The distinct errors with their counts, the commonest first."""
-    counts = Counter(trial.error for trial in failed)
+    counts = Counter(trial.error.partition(PLACE)[0] for trial in failed)
     return "; ".join(f"{count}x {text}" for text, count in counts.most_common())
 
 

@@ -31,6 +31,24 @@ class Segment:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a trial raised in this process.
+
+    Attributes:
+        trial: its number.
+        error: with its frames.
+    """
+
+    trial: int
+    error: BaseException
+
+    @property
+    def where(self) -> str:
+        """The trial as people count them."""
+        return f"trial {self.trial + 1}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One set of params and what became of it.

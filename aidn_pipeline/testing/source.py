@@ -88,7 +88,7 @@ class SourceSuite(ComponentSuite):
             remedy="leave the label out of `features`: a model would read the answer",
         )
         hold(
-            prod(found.shape) == len(found.features),
+            found.image is not None or prod(found.shape) == len(found.features),
             f"an example of shape {list(found.shape)} does not hold {len(found.features)} features",
             where=subject.where,
             remedy="give `shape=(len(features),)` for a flat row",

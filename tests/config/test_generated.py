@@ -43,6 +43,7 @@ def test_an_entry_survives_json() -> None:
 NEEDED = {
     "tabular_file": ["source.path=data.csv", "source.label=y"],
     "text_file": ["source.path=texts.jsonl"],
+    "image_folder": ["source.path=photos"],
 }
 """What a recipe leaves to its user."""
 

@@ -2,6 +2,8 @@
 
 import json
 
+from support import pictures
+
 from aidn_pipeline.testing.source import SourceSuite
 
 
@@ -24,24 +26,33 @@ class TestTable(SourceSuite):
         (folder / "rows.csv").write_text(f"x,y,label\n{rows}")
 
 
-class TestWine(SourceSuite):
-    make = staticmethod(lambda: {"use": "wine"})
-    rows = 178
-
-
 class TestBreastCancer(SourceSuite):
     make = staticmethod(lambda: {"use": "breast_cancer"})
     rows = 569
 
 
+class TestWine(SourceSuite):
+    make = staticmethod(lambda: {"use": "wine"})
+    rows = 178
+
+
 class TestTickets(SourceSuite):
-    make = staticmethod(lambda: {"use": "tickets"})
+    make = staticmethod(lambda: {"use": "tickets", "rows": 40})
+    rows = 40
 
 
 class TestText(SourceSuite):
     make = staticmethod(lambda: {"use": "text", "path": "texts.jsonl"})
-    rows = 20
+    rows = 30
 
     def project(self, folder):
-        lines = [{"text": f"it is number {i}", "label": "ab"[i % 2]} for i in range(20)]
-        (folder / "texts.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        rows = [json.dumps({"text": f"number {i}", "label": i % 3}) for i in range(30)]
+        (folder / "texts.jsonl").write_text("\n".join(rows))
+
+
+class TestImageFolder(SourceSuite):
+    make = staticmethod(lambda: {"use": "image_folder", "path": "photos"})
+    rows = 30
+
+    def project(self, folder):
+        pictures.digits(folder / "photos", 30)

@@ -40,6 +40,13 @@ class TestTokenize(StageSuite):
         return {"dataset": example_texts(bench)}
 
 
+class TestNormalize(StageSuite):
+    make = staticmethod(lambda: {"use": "normalize"})
+
+    def inputs(self, bench):
+        return {"dataset": example_dataset(bench, shape=(2, 3, 3))}
+
+
 class TestTrain(StageSuite):
     make = staticmethod(
         lambda: {

@@ -13,7 +13,7 @@ import pytest
 from support.command import aidn, last_object
 from support.source import ROOT
 
-from aidn_pipeline.data.sources.digits import FILE
+from aidn_pipeline.data.bundled_table import FOLDER
 from aidn_pipeline.store.store import Store
 
 pytestmark = pytest.mark.e2e
@@ -39,7 +39,7 @@ def first(project: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, Any]]:
     """Ten raw images, with their label."""
-    found: list[dict[str, Any]] = pq.read_table(FILE).slice(0, 10).to_pylist()
+    found: list[dict[str, Any]] = pq.read_table(FOLDER / "digits.parquet").slice(0, 10).to_pylist()
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.csv
 import pytest
-from support import people
+from support import people, pictures
 from support.command import aidn, last_object
 from support.source import ROOT
 
@@ -19,6 +19,7 @@ SECONDS = re.compile(r"About (?P<seconds>\d+) s\b")
 RESULT = re.compile(r"\b(?P<metric>accuracy|mae) is about (?P<value>[\d.]*\d)")
 OWN_DATA = {
     "tabular_file": ("source.path=people.csv", "source.label=churned"),
+    "image_folder": ("source.path=photos",),
     "text_file": ("source.path=mail.jsonl", "source.label=topic"),
 }
 """What a recipe for the user's own data leaves to them."""
@@ -35,6 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with data of its own."""
     made = tmp_path_factory.mktemp("own")
     people.write(made / "people.csv", people.rows())
+    pictures.digits(made / "photos", 200)
     rows = TicketsSource(rows=300).read(made).table.to_pylist()
     (made / "mail.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return made

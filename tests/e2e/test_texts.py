@@ -44,7 +44,7 @@ def test_raw_texts_give_the_outputs_of_evaluation_bit_for_bit(trained, project):
         judged = best.outputs(torch.from_numpy(view.arrays("test")[0]))
         raw = view.table("test").to_pylist()
         said = store.read_json(trained.stages["evaluate"].outputs["predictions"])
-    predictor = trained._predictor
+    predictor = trained._servable._predictor
 
     assert torch.equal(predictor.outputs(tensor_of(raw, view.signature)), judged)
     assert [a["label"] for a in trained.predict(raw)] == said["predicted"]

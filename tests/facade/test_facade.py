@@ -16,7 +16,8 @@ from aidn_pipeline.errors import (
     UnknownKey,
     UsageError,
 )
-from aidn_pipeline.facade.builder import AiModelBuilder, as_overrides
+from aidn_pipeline.facade.builder import AiModelBuilder
+from aidn_pipeline.facade.overrides import as_overrides
 from aidn_pipeline.facade.result import AiModelResult, run_json
 from aidn_pipeline.sweep.samplers.tpe import TPESampler
 from aidn_pipeline.training.models.cnn import CNN

@@ -94,7 +94,7 @@ def test_extending_trains_only_the_new_trials() -> None:
     sweep(ctx, num_trials=8)
     ctx.journal = MemoryJournal()
     sweep(ctx, num_trials=12)
-    assert ctx.trained == [f"trial {n}" for n in range(12)]
+    assert ctx.trained == [f"trial {n}" for n in range(1, 13)]
 
 
 def test_the_seed_of_the_pipeline_decides_the_trials() -> None:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aidn_pipeline.core.component import component
-from aidn_pipeline.data.bundled_table import bundled_table
+from aidn_pipeline.data.bundled_table import FOLDER, bundled_table
 from aidn_pipeline.data.source import SourceTable
 
+FILE = FOLDER / "digits.parquet"
 LEVELS = 16.0
 """The largest grey level: pixels count the ink in 4x4 blocks of the scan."""
 

@@ -1,0 +1,251 @@
+"""Components of the running program: of a script, a notebook, or a module beside them.
+
+The program has imported them itself, so they need no trust and no `[tool.aidn]`. Their identity is
+their source, as read by Python when it was run, and the source of everything of the user's that it
+names.
+"""
+
+import ast
+import inspect
+import linecache
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from aidn_pipeline.config.code import Codebase, distributions, node_digest
+from aidn_pipeline.config.introspect import spec_of
+from aidn_pipeline.config.project import Project
+from aidn_pipeline.core.component import mark_of
+from aidn_pipeline.core.fingerprint import Fingerprint
+from aidn_pipeline.core.index import ComponentSpec, Index
+from aidn_pipeline.errors import ConfigError
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+OURS = "aidn_pipeline"
+INSTALLED = ("site-packages", "dist-packages")
+"""Folders of what is installed, and counted by its version."""
+
+
+def with_live(index: Index, targets: Iterable[Any], project: Project) -> Index:
+    """The index and the components of the program that it does not have.
+
+    Args:
+        index: of the project.
+        targets: classes and functions with a mark.
+        project: whose modules they may use.
+
+    Raises:
+        ConfigError: if one is named like another component, cannot be found again, or its source
+            cannot be read.
+    """
+    specs = [spec for target in targets if (spec := _spec(target, index, project)) is not None]
+    return index.merged(specs) if specs else index
+
+
+def _spec(target: Any, index: Index, project: Project) -> ComponentSpec | None:
+    mark = mark_of(target)
+    assert mark is not None
+    known = index.get(mark.group, mark.name)
+    if known is not None:
+        if (known.module, known.attribute) == (target.__module__, target.__qualname__):
+            return None
+        raise ConfigError(
+            f"two components are named {known.key}: {known.module}:{known.attribute} "
+            f"and {target.__module__}:{target.__qualname__}",
+            where=_where(target),
+            remedy=f"give this one a name of its own, such as `my_{mark.name}`",
+        )
+    _refuse_lost(target)
+    code = LiveCode(project)
+    code.take_object(target)
+    spec = spec_of(target)
+    packages = tuple(sorted({*spec.packages, *distributions(code.foreign)}))
+    return replace(spec, code=dict(sorted(code.digests.items())), packages=packages)
+
+
+def _refuse_lost(target: Any) -> None:
+    module = sys.modules.get(target.__module__)
+    found: Any = module
+    for part in target.__qualname__.split("."):
+        found = getattr(found, part, None)
+    if found is target:
+        return
+    name = target.__qualname__
+    if "<locals>" in name:
+        raise ConfigError(
+            f"{name} is defined inside a function, where nobody finds it again",
+            where=_where(target),
+            remedy="define it at the top of the script, the cell or a module",
+        )
+    raise ConfigError(
+        f"{name} was defined anew since it was given to the builder",
+        where=_where(target),
+        remedy=f"call `configure` again with the new {name}",
+    )
+
+
+@dataclass(slots=True)
+class LiveCode:
+    """What the code of some objects of a program consists of.
+
+    Attributes:
+        project: whose modules may be used.
+        digests: syntax digest by place: a path, or `__main__:NAME`.
+        foreign: top-level names of the modules that are not the user's.
+    """
+
+    project: Project
+    digests: dict[str, str] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+
+    def take_object(self, target: Any) -> None:
+        """Takes a class or function, and all of the user's that its source names.
+
+        Raises:
+            ConfigError: if a source cannot be read, or a value it names has no text of its own.
+        """
+        module = str(target.__module__)
+        if module != "__main__" and getattr(sys.modules[module], "__file__", None):
+            self._take_module(module)
+            return
+        place = f"{module}:{target.__qualname__}"
+        if place in self.digests:
+            return
+        node = definition_of(target)
+        self.digests[place] = node_digest(node)
+        around = vars(sys.modules[module])
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        for name in sorted(names & around.keys()):
+            self._take_value(f"{module}:{name}", around[name], target)
+
+    def _take_value(self, place: str, value: Any, owner: Any) -> None:
+        if isinstance(value, ModuleType):
+            self._take_module(value.__name__)
+        elif isinstance(value, (type, FunctionType)):
+            if value.__module__ == owner.__module__:
+                self.take_object(value)
+            else:
+                self._take_module(value.__module__)
+        elif _is_plain(value):
+            self.digests[place] = Fingerprint.of("constant", repr(value)).digest
+        else:
+            self._take_other(place, value, owner)
+
+    def _take_other(self, place: str, value: Any, owner: Any) -> None:
+        kind, text = type(value), repr(value)
+        name = place.partition(":")[2]
+        if " at 0x" in text or "..." in text:
+            raise ConfigError(
+                f"{owner.__qualname__} uses {name!r}, a {kind.__name__} whose value has no text, "
+                "so a change of it would go unnoticed",
+                where=_where(owner),
+                remedy=f"make it inside {owner.__qualname__}, or in a module that is imported",
+            )
+        self._take_module(kind.__module__)
+        self.digests[place] = Fingerprint.of("constant", [kind.__qualname__, text]).digest
+
+    def _take_module(self, name: str) -> None:
+        top = name.partition(".")[0]
+        file = getattr(sys.modules.get(name), "__file__", None) or ""
+        if top in sys.stdlib_module_names or top == OURS:
+            return
+        if not file.endswith(".py") or _is_installed(Path(file)):
+            self.foreign.add(top)
+            return
+        depth = name.count(".") + (Path(file).name == "__init__.py")
+        folder = Path(file).resolve().parents[depth]
+        paths = (folder, *self.project.import_paths)
+        codebase = Codebase(folder, paths, lambda m: m.partition(".")[0] != OURS)
+        code, foreign = codebase.closure(name)
+        self.digests |= code
+        self.foreign |= foreign
+
+
+def definition_of(target: Any) -> ast.stmt:
+    """The statement that defined a class or function, as Python read it when it was run.
+
+    Raises:
+        ConfigError: if its source is gone.
+    """
+    for tree, line in _sources(target):
+        found = [node for node in _definitions(tree) if node[0] == target.__qualname__]
+        fitting = [n for _, n in found if line == 0 or n.lineno <= line <= (n.end_lineno or 0)]
+        # Decorators stand above the line of the statement itself.
+        above = [n for _, n in found if any(d.lineno <= line for d in n.decorator_list)]
+        if fitting or above:
+            node: ast.stmt = (fitting or above)[-1]
+            return node
+    raise ConfigError(
+        f"the source of {target.__qualname__} cannot be found, so its code has no identity",
+        where=f"{target.__module__}.{target.__qualname__}",
+        remedy="define it in a file or a notebook cell; a module that is imported always works",
+    )
+
+
+def _sources(target: Any) -> Iterator[tuple[ast.Module, int]]:
+    # Texts that may hold the definition, the surest first, and a line inside it if one is known.
+    for function in _functions(target):
+        lines = linecache.getlines(function.__code__.co_filename, function.__globals__)
+        yield from _parsed("".join(lines), function.__code__.co_firstlineno)
+    module = sys.modules.get(target.__module__)
+    file = getattr(module, "__file__", None)
+    if file:
+        yield from _parsed("".join(linecache.getlines(file)), 0)
+    # A notebook keeps what was run; the newest definition is the one that lives.
+    for cell in reversed(getattr(module, "In", ())):
+        yield from _parsed(cell, 0)
+
+
+def _functions(target: Any) -> Iterator[FunctionType]:
+    if isinstance(target, FunctionType):
+        yield inspect.unwrap(target)
+    for member in vars(target).values() if isinstance(target, type) else ():
+        plain = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+        if isinstance(plain, FunctionType):
+            plain = inspect.unwrap(plain)
+            if plain.__module__ == target.__module__:
+                yield plain
+
+
+def _parsed(text: str, line: int) -> Iterator[tuple[ast.Module, int]]:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        # A cell with commands of the notebook's own.
+        return
+    if tree.body:
+        yield tree, line
+
+
+def _definitions(tree: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            name = f"{above}{node.name}"
+            yield name, node
+            if isinstance(node, ast.ClassDef):
+                yield from _definitions(node, f"{name}.")
+        elif isinstance(node, (ast.If, ast.Try, ast.With)):
+            yield from _definitions(node, above)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
+    return isinstance(value, PLAIN)
+
+
+def _is_installed(file: Path) -> bool:
+    return any(name in file.parts for name in INSTALLED)
+
+
+def _where(target: Any) -> str:
+    for function in _functions(target):
+        # What a decorator such as `dataclass` writes has no file.
+        if linecache.getlines(function.__code__.co_filename):
+            return f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    return f"{target.__module__}.{target.__qualname__}"

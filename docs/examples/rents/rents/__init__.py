@@ -1,0 +1,1 @@
+"""Rents: data, loss, metric and a stage of this project."""

@@ -1,0 +1,1 @@
+"""Triage: network, metric and a stage of this project."""
