@@ -76,6 +76,16 @@ class Signature:
         return "int64" if self.text else "uint8" if self.image else "float32"
 
     @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Codes of each categorical column, code 0 for no known category included."""
+        return tuple(len(c.categories) + 1 for c in self.columns if c.kind == "categorical")
+
+    @property
+    def numbers(self) -> int:
+        """Width of the features that stand for no category; they come first."""
+        return self.width - sum(count - 1 for count in self.cardinalities)
+
+    @property
     def vocabulary(self) -> int:
         """Number of token ids; 0 where examples are no texts."""
         return self.text.vocabulary if self.text else 0

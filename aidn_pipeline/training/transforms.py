@@ -72,11 +72,16 @@ class Normalize(nn.Module):
         return (images - self.mean) / self.std
 
 
-@component("transform", "tabular")
+@component("transform", "tabular", version=2)
 class Tabular(nn.Module):
-    """Standardises numbers and spreads the codes of categories; numbers first, then categories."""
+    """Standardises numbers; they come first, then the codes of categories.
+
+    What a model makes of the codes is its own affair: they become one-hot numbers for one that
+    takes a single tensor, integers for one that asks for `categories`.
+    """
 
     numbers: Tensor
+    coded: Tensor
     center: Tensor
     scale: Tensor
 
@@ -106,15 +111,13 @@ class Tabular(nn.Module):
                 remedy="leave it to the `prepare` stage, which fits them",
             )
         numbers = [i for i, count in enumerate(categories) if not count]
-        self.coded = [(i, count) for i, count in enumerate(categories) if count]
+        coded = [i for i, count in enumerate(categories) if count]
         self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.int64))
+        self.register_buffer("coded", torch.tensor(coded, dtype=torch.int64))
         self.register_buffer("center", torch.tensor([center[i] for i in numbers]))
         self.register_buffer("scale", torch.tensor([scale[i] for i in numbers]))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Features (batch, numbers + all categories) from raw rows (batch, numbers)."""
-        parts = [(rows[:, self.numbers] - self.center) / self.scale]
-        for place, count in self.coded:
-            spread = nn.functional.one_hot(rows[:, place].long(), count + 1)
-            parts.append(spread[:, 1:].to(rows.dtype))
-        return torch.cat(parts, dim=1)
+        """Numbers and codes (batch, columns) from raw rows (batch, columns)."""
+        scaled = (rows[:, self.numbers] - self.center) / self.scale
+        return torch.cat([scaled, rows[:, self.coded]], dim=1)

@@ -27,6 +27,7 @@ from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.training.inference import open_trained
 
 pytestmark = pytest.mark.e2e
+OWN = ("source.path=people.csv", "source.label=churned", "~stages.tune")
 
 
 def builder(folder: Path, *changes: str) -> AiModelBuilder:
@@ -42,7 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(project: Path) -> AiModelResult:
-    changes = ("source.path=people.csv", "source.label=churned", "~stages.tune", "trainer.epochs=5")
+    changes = (*OWN, "trainer.epochs=5")
     return builder(project, *changes).build().check()
 
 
@@ -70,6 +71,29 @@ def test_raw_rows_give_the_outputs_of_evaluation_bit_for_bit(trained, project):
     predictor = trained._servable._predictor
 
     assert torch.equal(predictor.outputs(tensor_of(raw, view.signature)), judged)
+
+
+@pytest.fixture(scope="module")
+def embedded(project: Path) -> AiModelResult:
+    changes = (*OWN, "trainer.epochs=3", "model.embedding=4", "name=embedded")
+    return builder(project, *changes).build().check()
+
+
+def test_learned_categories_give_the_outputs_of_evaluation_bit_for_bit(embedded, project):
+    view, said, judged = held_out(embedded, project)
+    raw = view.table("test").to_pylist()
+    predictor = embedded._servable._predictor
+
+    assert predictor.model.embedding is not None
+    assert torch.equal(predictor.outputs(tensor_of(raw, view.signature)), judged)
+    assert [a["label"] for a in embedded.predict(raw)] == said["predicted"]
+
+
+def test_a_category_never_seen_is_answered(embedded, project):
+    view, _, _ = held_out(embedded, project)
+    row = {**view.table("test").to_pylist()[0], "plan": "never seen", "region": None}
+
+    assert embedded.predict([row])[0]["label"] in ("no", "yes")
 
 
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])

@@ -61,7 +61,7 @@ class TicketsSource:
         rows: number of texts.
     """
 
-    rows: int = setting(1500, least=4)
+    rows: int = setting(2000, least=4)
 
     def __post_init__(self) -> None:
         check_ranges(self)

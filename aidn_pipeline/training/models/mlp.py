@@ -1,12 +1,15 @@
 """A multi-layer perceptron for tables and small images."""
 
+from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from aidn_pipeline.core.component import component
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import WrongType
+from aidn_pipeline.inputs.forward import OneHot
 from aidn_pipeline.training.models.units import TargetUnits, refuse_texts
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -17,9 +20,15 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-@component("model", "mlp", version=2)
+@component("model", "mlp", version=3)
 class MLP(nn.Module):
-    """Linear layers with an activation between; features of any shape are flattened."""
+    """Linear layers with an activation between; features of any shape are flattened.
+
+    Categories of a table are one-hot numbers, or learned embeddings.
+
+    Source of the embeddings: C. Guo, F. Berkhahn, "Entity Embeddings of Categorical Variables"
+    (2016).
+    """
 
     def __init__(
         self,
@@ -30,6 +39,7 @@ class MLP(nn.Module):
         dropout: float = 0.0,
         batch_norm: bool = False,
         activation: Literal["relu", "gelu", "silu", "tanh"] = "relu",
+        embedding: int = 0,
     ) -> None:
         """Builds the layers with torch's default initialisation.
 
@@ -40,6 +50,7 @@ class MLP(nn.Module):
             dropout: share of hidden units that are dropped in training, in [0, 1).
             batch_norm: whether hidden layers are normalised over the batch.
             activation: `relu`, `gelu`, `silu` or `tanh`.
+            embedding: learned numbers that stand for a category; 0 takes one-hot numbers.
 
         Raises:
             DataError: if the data is texts.
@@ -53,13 +64,17 @@ class MLP(nn.Module):
                 where="model.activation",
                 remedy=f"one of {', '.join(ACTIVATIONS)}",
             )
-        if hidden < 1 or layers < 0 or not 0 <= dropout < 1:
+        if hidden < 1 or layers < 0 or embedding < 0 or not 0 <= dropout < 1:
             raise WrongType(
-                f"hidden {hidden}, layers {layers}, dropout {dropout} describe no network",
+                f"hidden {hidden}, layers {layers}, dropout {dropout}, embedding {embedding} "
+                "describe no network",
                 where="model",
-                remedy="hidden >= 1, layers >= 0, 0 <= dropout < 1",
+                remedy="hidden >= 1, layers >= 0, embedding >= 0, 0 <= dropout < 1",
             )
-        width = signature.width
+        coded = signature.cardinalities
+        self.embedding = CategoryEmbedding(coded, embedding) if coded and embedding else None
+        self._one_hot = OneHot(coded) if coded and not embedding else None
+        width = signature.numbers + len(coded) * embedding if embedding else signature.width
         parts: list[nn.Module] = [nn.Flatten()] if len(signature.shape) > 1 else []
         for _ in range(layers):
             parts.append(nn.Linear(width, hidden))
@@ -74,7 +89,39 @@ class MLP(nn.Module):
             parts.append(TargetUnits(signature))
         self.net = nn.Sequential(*parts)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Logits or values, shape (batch, outputs), from features of shape (batch, ...)."""
+    def forward(self, rows: Tensor, categories: Tensor | None = None) -> Tensor:
+        """Logits or values, shape (batch, outputs).
+
+        Args:
+            rows: features, shape (batch, ...).
+            categories: codes of a table's categorical columns, int64 (batch, columns).
+        """
+        if categories is not None:
+            spread = self.embedding if self.embedding is not None else self._one_hot
+            assert spread is not None
+            rows = torch.cat([rows, spread(categories)], dim=1)
         found: Tensor = self.net(rows)
         return found
+
+
+class CategoryEmbedding(nn.Module):
+    """A vector for each code of each column, side by side."""
+
+    first: Tensor
+
+    def __init__(self, cardinalities: Sequence[int], width: int) -> None:
+        """Builds one table for all columns.
+
+        Args:
+            cardinalities: codes of each column.
+            width: numbers that stand for a code.
+        """
+        super().__init__()
+        self.table = nn.Embedding(sum(cardinalities), width)
+        before = [sum(cardinalities[:i]) for i in range(len(cardinalities))]
+        self.register_buffer("first", torch.tensor(before))
+
+    def forward(self, categories: Tensor) -> Tensor:
+        """float32 (batch, columns * width) from codes, int64 (batch, columns)."""
+        found: Tensor = self.table(categories + self.first)
+        return found.flatten(1)
