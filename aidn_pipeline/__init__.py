@@ -30,7 +30,7 @@ _PUBLIC = {
         *("NotTrusted", "StageFailed", "StoreError"),
     ),
     "core.component": ("component", "setting"),
-    "core.columns": ("Column", "Text"),
+    "core.columns": ("Column", "Image", "Text"),
     "core.signature": ("Signature",),
     "core.stage": ("NoInputs", "Stage", "StageContext", "port"),
     "core.artifact": (
@@ -43,6 +43,7 @@ _PUBLIC = {
     ),
     "data.dataset": ("DatasetView",),
     "data.source": ("Source", "SourceTable"),
+    "data.sources.image_folder": ("ImageFolderSource",),
     "data.sources.table": ("TableSource",),
     "data.sources.text": ("TextSource",),
     "sweep.protocols": ("Continue", "Decision", "NewTrial", "Sampler", "Stop", "TrialScheduler"),

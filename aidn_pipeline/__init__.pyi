@@ -12,7 +12,7 @@ from aidn_pipeline.core.artifact import (
     Params,
     Report,
 )
-from aidn_pipeline.core.columns import Column, Text
+from aidn_pipeline.core.columns import Column, Image, Text
 from aidn_pipeline.core.component import component, setting
 from aidn_pipeline.core.events import (
     CheckpointSaved,
@@ -31,6 +31,7 @@ from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import NoInputs, Stage, StageContext, port
 from aidn_pipeline.data.dataset import DatasetView
 from aidn_pipeline.data.source import Source, SourceTable
+from aidn_pipeline.data.sources.image_folder import ImageFolderSource
 from aidn_pipeline.data.sources.table import TableSource
 from aidn_pipeline.data.sources.text import TextSource
 from aidn_pipeline.errors import (
@@ -83,6 +84,8 @@ __all__ = [
     "Folder",
     "GateNotMet",
     "History",
+    "Image",
+    "ImageFolderSource",
     "Interrupted",
     "Listener",
     "Metrics",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from aidn_pipeline.cli.arguments import parse
+from aidn_pipeline.cli.overview import telling
 from aidn_pipeline.cli.text import number, seconds, table
 from aidn_pipeline.config.recipe import list_recipes
 from aidn_pipeline.core.index import FieldType, PortSpec
@@ -13,6 +14,7 @@ from aidn_pipeline.engine.run import run_status
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.facade.models import registered
 from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.store.store import Store
 
 
 def main(given: Sequence[str]) -> int:
@@ -104,13 +106,19 @@ def runs(workspace: Workspace, _: Sequence[str] = ()) -> str:
             [
                 r["run"],
                 r["recipe"],
-                run_status(store, r),
+                _status(r, store),
                 _when(r),
                 seconds(r["facts"].get("seconds")),
+                "  ".join(f"{name} {number(value)}" for name, value in telling(r, store)),
             ]
             for r in store.records.iterate("run")
         ]
-    return table(rows, header=["run", "recipe", "status", "started", "took"])
+    return table(rows, header=["run", "recipe", "status", "started", "took", "metrics"])
+
+
+def _status(record: dict[str, Any], store: Store) -> str:
+    status, debugged = run_status(store, record), record["facts"].get("debug")
+    return f"{status}, for debug of {debugged}" if debugged else status
 
 
 def _when(record: dict[str, Any]) -> str:

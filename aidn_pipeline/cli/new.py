@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from aidn_pipeline.cli.arguments import Kind as Flag
 from aidn_pipeline.cli.arguments import Parsed, parse
+from aidn_pipeline.cli.projects.images import ImageProject
 from aidn_pipeline.cli.projects.scaffold import check_free, scaffold
 from aidn_pipeline.cli.projects.start import Given, Kind, common_values, not_usable
 from aidn_pipeline.cli.projects.table import TableProject
@@ -31,17 +32,20 @@ FLAGS: dict[str, Flag] = {
     "--text": "value",
     "--in": "value",
 }
-KINDS: dict[str, Kind] = {"table": TableProject(), "text": TextProject()}
+KINDS: dict[str, Kind] = {"table": TableProject(), "text": TextProject(), "images": ImageProject()}
 MADE_UP = "none: made-up data"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 FOLDERS = {"conf", "recipes", "tests", "data", "bundles", "src", "docs", "test"}
 """Names that stand for something else in a project."""
 WHERE = {
     "recipes/": "the pipeline: start here",
-    "conf/": "presets: sizes of the model, by name",
-    "data/": "the rows",
-    "tests/": "its tests, with a smoke run of the whole pipeline",
+    "{package}/model.py": "the network",
+    "{package}/metrics.py": "what it is judged by",
+    "{package}/data.py": "how the data are read",
+    "conf/": "a preset: the network with other sizes",
+    "tests/": "tests, with a smoke run of the whole pipeline",
 }
+"""What the files of a project are."""
 
 
 def main(given: Sequence[str]) -> int:
@@ -172,8 +176,16 @@ def _is_installed(package: str) -> bool:
 
 
 def _tree(files: Sequence[str], package: str) -> list[list[str]]:
-    where = {**WHERE, f"{package}/": "the model, its metric, how the data is read"}
-    return [[f, next((t for k, t in where.items() if f.startswith(k)), "")] for f in files]
+    where = {key.format(package=package): said for key, said in WHERE.items()}
+    data = [f for f in files if f.startswith("data/")]
+    rows = [
+        [f, next((said for key, said in where.items() if f.startswith(key)), "")]
+        for f in files
+        if f not in data or len(data) == 1
+    ]
+    if len(data) > 1:
+        rows.append([f"data/{package}/", f"{len(data)} files"])
+    return sorted(rows)
 
 
 def _trusted(target: Path) -> str:

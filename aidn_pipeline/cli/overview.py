@@ -1,32 +1,149 @@
 """`aidn-run` alone: the recipes, the last run, the next command."""
 
-from collections.abc import Sequence
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from aidn_pipeline.cli.listing import recipes
+from aidn_pipeline.cli.text import ago, number, seconds, table
+from aidn_pipeline.config.project import Project, find_project
+from aidn_pipeline.config.recipe import list_recipes
+from aidn_pipeline.config.trust import is_trusted
+from aidn_pipeline.core.artifact import Metrics
 from aidn_pipeline.engine.run import run_status
-from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.facade.models import model_of_run
+from aidn_pipeline.facade.runs import stage_results
+from aidn_pipeline.store.store import Store
+
+TELLING = ("accuracy", "f1_macro", "r2", "rmse", "val_loss")
+"""Metrics that say most of a run, in this order."""
+SHIPPED = "digits_train"
+"""The shipped recipe that shows all of it in some seconds."""
 
 
 def main(given: Sequence[str]) -> int:
-    """Prints it."""
+    """Prints it; imports none of the project's code."""
     del given
-    workspace = Workspace.around()
-    print(recipes(workspace))
-    print("\n" + _last(workspace))
+    project = find_project()
+    print("\n".join(_recipes(project)))
+    print(f"\n{_next(project)}")
     return 0
 
 
-def _last(workspace: Workspace) -> str:
-    found = []
-    if workspace.has_store:
-        with workspace.open_store() as store:
-            found = [(r, run_status(store, r)) for r in store.records.iterate("run")]
-    if not found:
-        return "no runs yet\nnext: aidn-run recipe=digits"
-    record, status = found[-1]
-    line = f"last run: {record['run']}  {record['recipe']}  {status}"
-    if status in ("done", "running"):
-        return f"{line}\nnext: aidn-run show {record['run']}"
-    words = [f"recipe={record['facts'].get('asked', record['recipe'])}"]
-    words += record["facts"].get("overrides", ())
-    return f"{line}\nnext: aidn-run {' '.join(words)}"
+def _recipes(project: Project) -> Iterator[str]:
+    found = sorted(list_recipes(project), key=lambda r: r.name)
+    for title, shipped in (("recipes of this project", False), ("shipped recipes", True)):
+        some = [[recipe.name, recipe.header] for recipe in found if recipe.builtin == shipped]
+        if some:
+            if shipped and any(not recipe.builtin for recipe in found):
+                yield ""
+            yield title
+            yield from (fitted(line) for line in table(some, indent="  ").splitlines())
+
+
+def fitted(line: str) -> str:
+    """A line cut to a terminal's width; whole in a pipe."""
+    width = shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or len(line) <= width:
+        return line
+    return line[: width - 3].rstrip(" .,;") + "..."
+
+
+def _next(project: Project) -> str:
+    if not is_trusted(project):
+        named = ", ".join([*project.packages, *project.components])
+        what = f"this workspace has code of its own ({named}), which does not run yet"
+        return f"{what}\nnext: read it, then aidn-run trust"
+    if (project.store_root / "format.json").exists():
+        with Store.open(project.store_root) as store:
+            runs = list(store.records.iterate("run"))
+            if runs:
+                status = run_status(store, runs[-1])
+                return "\n".join(
+                    [*_last(runs[-1], status, store), *_after(runs[-1], status, store)]
+                )
+    return _first(project)
+
+
+def _first(project: Project) -> str:
+    own = [recipe.name for recipe in list_recipes(project) if not recipe.builtin]
+    if own or project.settings or project.recipes_dirs:
+        return f"no runs yet\nnext: aidn-run recipe={own[0] if own else SHIPPED}"
+    return (
+        "no project here yet\n"
+        "next: aidn-run new NAME              makes one; --from data.csv starts from your table\n"
+        f"      aidn-run recipe={SHIPPED}  runs a shipped recipe in this folder"
+    )
+
+
+def _last(record: Mapping[str, Any], status: str, store: Store) -> Iterator[str]:
+    facts = record["facts"]
+    line = [f"last run: {record['run']}", record["recipe"], status]
+    if "debug" in facts:
+        line.append(f"(for debug of {facts['debug']})")
+    line.append(ago(time.time() - record["started"]))
+    if status != "running":
+        line.append(f"took {seconds(facts.get('seconds'))}")
+    yield "  ".join(line)
+    stages = stage_results(record, store)
+    told = [f"{k} {number(v)}" for k, v in telling(record, store)]
+    model = model_of_run(stages, store)
+    if model is not None:
+        told.append(str(model))
+    if told:
+        yield f"          {'  '.join(told)}"
+    if facts.get("error") and status != "running":
+        yield f"          {facts['error']['problem']}"
+
+
+def telling(record: Mapping[str, Any], store: Store) -> list[tuple[str, float]]:
+    """The few metrics that say most: those of the gate, else the usual ones of the last stage."""
+    metrics: dict[str, float] = {}
+    for stage in stage_results(record, store).values():
+        for artifact in stage.outputs.values():
+            if isinstance(artifact, Metrics) and store.has(artifact):
+                metrics.update(store.read_json(artifact))
+    config = record["facts"].get("config", {}).get("stages", {})
+    gates = [name for stage in config.values() for name in stage.get("gate") or ()]
+    names = [name for name in gates if name in metrics] or [n for n in TELLING if n in metrics]
+    return [(name, metrics[name]) for name in dict.fromkeys(names[:2])]
+
+
+def _after(record: Mapping[str, Any], status: str, store: Store) -> Iterator[str]:
+    facts, show = record["facts"], f"aidn-run show {record['run']}"
+    again = command(record)
+    if "debug" in facts:
+        yield f"next: aidn-run debug {facts['debug']} {again.removeprefix('aidn-run ')}"
+        return
+    match status:
+        case "interrupted":
+            yield f"next: {again}    (it goes on where it stopped)"
+        case "failed":
+            yield f"next: {again}    (finished stages are reused)"
+            if stage := failed_stage(record):
+                yield f"      aidn-run debug {stage} {again.removeprefix('aidn-run ')}"
+        case "gate_not_met":
+            yield f"next: {show}"
+        case _:
+            model = model_of_run(stage_results(record, store), store)
+            yield f"next: {show}"
+            if model is not None and status == "done":
+                yield f"      aidn-run predict {model} --input rows.json"
+
+
+def command(record: Mapping[str, Any]) -> str:
+    """What was typed for a run, ready for a shell."""
+    facts = record["facts"]
+    words = [f"recipe={facts.get('asked', record['recipe'])}", *facts.get("overrides", ())]
+    return " ".join(["aidn-run", *map(shlex.quote, words)])
+
+
+def failed_stage(record: Mapping[str, Any]) -> str:
+    """The stage that stopped a run; empty if none did."""
+    actions = record["facts"].get("actions", {})
+    order = record["facts"].get("order", ())
+    return next(
+        (n for n in order if actions.get(n, "skip") != "skip" and n not in record["stages"]), ""
+    )

@@ -46,6 +46,49 @@ def read_rows(source: str) -> list[Any]:
         ) from problem
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files of rows in a folder, by name; none if it holds something else, such as images.
+
+    Hidden files are passed over.
+
+    Raises:
+        UsageError: if other files stand beside them.
+    """
+    known = (*PARSERS, ".parquet")
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    odd = [file for file in files if file.suffix not in known]
+    if odd and len(odd) < len(files):
+        raise UsageError(
+            f"rows cannot be read from {odd[0].name!r}",
+            where=str(odd[0]),
+            remedy=f"give a folder whose files all end with {', '.join(known)}",
+        )
+    return [] if odd else files
+
+
+def parse_row(text: str) -> Any:
+    """One row as JSON, from the command line.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    try:
+        row = json.loads(text)
+    except ValueError as problem:
+        raise UsageError(
+            f"the row is no JSON: {problem}",
+            where=f"--row {text}",
+            remedy="""quote it for the shell: --row '{"column": 1.5, "other": "word"}'""",
+        ) from problem
+    if not isinstance(row, (dict, list, str)):
+        raise UsageError(
+            f"one row is an object or a list, not {text}",
+            where=f"--row {text}",
+            remedy="""write --row '{"column": 1.5}', or --row '[1.5, 2]'""",
+        )
+    return row
+
+
 def image_files(path: Path) -> list[Path]:
     """An image file, or those of a folder and the folders in it, in the order of their paths.
 

@@ -1,17 +1,22 @@
 """`aidn-run recipe=NAME ...`: run a recipe and say what came of it."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from aidn_pipeline.cli import debugger, failure, plan
 from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
 from aidn_pipeline.cli.text import number, seconds, table
+from aidn_pipeline.facade.example import Row, bundle_example
 from aidn_pipeline.facade.result import AiModelResult, shown
 
+SHORT = 120
+"""Characters of a row that is shown in a command."""
 BASELINE = "baseline_"
 """Begins the name of a metric of the answer that is the same for every row."""
 
@@ -62,12 +67,40 @@ def summary(result: AiModelResult, took_s: float) -> str:
         rows.append(("model", str(result.model)))
     if result.bundle:
         rows.append(("bundle", shown(result.bundle, result.project)))
-    if result.bundle and result.model:
-        following = f"aidn-run predict {result.model} --input rows.json"
-    else:
-        following = f"aidn-run show {result.run}"
-    rows.append(("next", following))
+        rows += _block("python", loading(result.bundle, result.project))
+    rows += _block("next", following(result))
     return "\n" + table([list(row) for row in rows])
+
+
+def _block(name: str, lines: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name if n == 0 else "", line) for n, line in enumerate(lines)]
+
+
+def loading(bundle: Path, project: Path) -> list[str]:
+    """Python that loads a bundle and predicts, as it is pasted in the project's folder."""
+    row = bundle_example(bundle)
+    # A row that fits on a line shows what to give; else the model has one.
+    text = repr(row) if len(repr(row)) <= SHORT else "model.example"
+    return [
+        "from aidn_pipeline import Servable",
+        f"model = Servable.load({shown(bundle, project)!r})",
+        f"print(model.predict([{text}]))",
+    ]
+
+
+def following(result: AiModelResult) -> list[str]:
+    """What to type after a run that went through."""
+    lines = [f"aidn-run show {result.run}"]
+    if result.bundle and result.model:
+        lines.append(f"aidn-run predict {result.model} {_given(bundle_example(result.bundle))}")
+    return lines
+
+
+def _given(row: Row) -> str:
+    if isinstance(row, bytes):
+        return "--input image.png"
+    text = json.dumps(row)
+    return f"--row {shlex.quote(text)}" if len(text) <= SHORT else "--input rows.json"
 
 
 def figures(metrics: Mapping[str, float]) -> str:

@@ -20,6 +20,15 @@ def seconds(value: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def ago(value: float) -> str:
+    """How long ago, for people: `just now`, `5 min ago`, `3 h ago`, `12 days ago`."""
+    for size, unit in ((86_400, "day"), (3_600, "h"), (60, "min")):
+        count = int(value // size)
+        if count:
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
+    return "just now"
+
+
 def number(value: float) -> str:
     """A figure with at most four digits that matter."""
     if math.isfinite(value) and value == int(value) and abs(value) < 1e6:

@@ -40,14 +40,14 @@ VERBS = {
         "new",
         "write a project that runs at once",
         """\
-aidn-run new NAME [--kind table|text] [--from FILE --target COLUMN] [--in FOLDER]
+aidn-run new NAME [--kind table|text|images] [--from FILE --target COLUMN] [--in FOLDER]
 
 Writes a project of its own into the folder NAME: a recipe, a package with a model, a metric and a
 reader of the data, tests, pyproject.toml, a CI file. It runs as it is, with made-up data.
 
-  --kind KIND      what the data are: table (default) or text
-  --from FILE      begins with a CSV, JSON lines or Parquet file: says what it holds, how much is
-                   missing, and which line of the recipe changes that
+  --kind KIND      what the data are: table (default), text or images
+  --from FILE      begins with a CSV, JSON lines or Parquet file, or a folder of images by class:
+                   says what it holds, how much is missing, which line of the recipe changes that
   --target COLUMN  of the file, to be predicted
   --text COLUMN    of the file, that holds the texts; by default the one with the longest
   --in FOLDER      where the project's folder is made; the working folder by default
@@ -89,12 +89,15 @@ Shows a run by its id, or by the beginning of one; the newest if none is given.
         "predict",
         "ask a registered model or a bundle",
         """\
-aidn-run predict REF --input FILE [--output FILE]
+aidn-run predict REF --input FILE|FOLDER [--output FILE|FOLDER]
+aidn-run predict REF --row JSON [--row JSON ...] [--output FILE]
 
   REF              a model (`digits`, `digits@3`) or a bundle's folder
   --input FILE     raw rows: .json (a list of objects or of lists), .jsonl, .csv, .parquet,
-                   or - for JSON on stdin
-  --output FILE    .json, .jsonl or .csv; without it the predictions go to stdout as JSON
+                   or - for JSON on stdin; of a folder all such files, by name
+  --row JSON       one raw row: '{"column": 1.5}' or '[1.5, 2]'; may be given several times
+  --output FILE    .json, .jsonl or .csv; without it the predictions go to stdout as JSON.
+                   For a folder of rows a folder that is there gets one file for each of them
 """,
     ),
     "check": Word(

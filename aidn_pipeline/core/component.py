@@ -63,16 +63,18 @@ def component(
 
     def mark(target: T) -> T:
         setattr(target, MARK, Mark(group, name, version, packages, mode))
-        own = vars(target).get("__init__") if isinstance(target, type) else None
-        if own is not None and not is_dataclass(target):
-            target.__init__ = _remembering(own)  # type: ignore[misc]
+        _remember(target)
         return target
 
     return mark
 
 
-def _remembering(init: Callable[..., None]) -> Callable[..., None]:
+def _remember(target: Any) -> None:
     # An instance can then be configured again from what it was made with.
+    init = vars(target).get("__init__") if isinstance(target, type) else None
+    if init is None or is_dataclass(target):
+        return
+
     @wraps(init)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
         outermost = getattr(self, MADE, None) is None
@@ -82,7 +84,7 @@ def _remembering(init: Callable[..., None]) -> Callable[..., None]:
         if outermost:
             object.__setattr__(self, MADE, Made(args, kwargs, writes_to(self)))
 
-    return remembering
+    type.__setattr__(target, "__init__", remembering)
 
 
 def writes_to(target: Any) -> tuple[int, ...]:

@@ -77,7 +77,21 @@ def split_files(
         # The pixels decide, not the file's name: a copy of an image stays on its side.
         key = view.signature.image.name
     codes = assign(view.table(), shares, seed=seed, key=key)
-    counts = {name: int((codes == i).sum()) for i, name in enumerate(shares)}
+    return coded_files(view, table, list(shares), codes)
+
+
+def coded_files(
+    view: "DatasetView",
+    table: FileRef,
+    names: Sequence[str],
+    codes: "np.ndarray[Any, np.dtype[np.uint8]]",
+) -> dict[str, Content]:
+    """As `split_files`; `codes` says by position which of `names` a row belongs to.
+
+    Raises:
+        DataError: if a split comes out empty.
+    """
+    counts = {name: int((codes == i).sum()) for i, name in enumerate(names)}
     empty = [name for name, count in counts.items() if count == 0]
     if empty:
         raise DataError(

@@ -5,7 +5,7 @@ of them is imported here.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,19 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import interchange
 
-from aidn_pipeline.core.columns import Column, reader
+from aidn_pipeline.core.columns import Column, Text, reader
 from aidn_pipeline.core.signature import Signature
-from aidn_pipeline.data.encoding import Matrix, encode_table, encode_texts, is_number, numbers_of
+from aidn_pipeline.data.encoding import (
+    Ids,
+    Matrix,
+    encode_table,
+    encode_texts,
+    is_number,
+    numbers_of,
+)
 from aidn_pipeline.errors import DataError
 from aidn_pipeline.inputs.images import stack_pixels
+from aidn_pipeline.inputs.text import token_reader
 
 ROWS = 8192
 """Rows of a part of a table that is read part by part."""
@@ -75,8 +83,8 @@ def features_of(table: pa.Table, signature: Signature) -> "np.ndarray[Any, Any]"
     """
     if signature.columns:
         return _encoded(table, signature.columns)
-    if text := signature.text:
-        return encode_texts(text, table[text.name], where="the table")
+    if signature.text:
+        return _tokens(table, signature.text)
     if image := signature.image:
         files = table[image.name].to_pylist()
         return stack_pixels(
@@ -102,6 +110,14 @@ def features_of(table: pa.Table, signature: Signature) -> "np.ndarray[Any, Any]"
     return found
 
 
+def _tokens(table: pa.Table, text: Text) -> Ids:
+    values = table[text.name]
+    try:
+        return encode_texts(text, values, where="the table")
+    except DataError as problem:
+        raise _wrong(values, token_reader(text), text.name) or problem from problem
+
+
 def _encoded(table: pa.Table, columns: Sequence[Column]) -> Matrix:
     try:
         with np.errstate(over="ignore"):
@@ -115,18 +131,21 @@ def _encoded(table: pa.Table, columns: Sequence[Column]) -> Matrix:
 
 
 def _at_its_row(columns: Sequence[Column], table: pa.Table) -> DataError | None:
+    found = (_wrong(table[column.name], reader(column), column.name) for column in columns)
+    return next((problem for problem in found if problem is not None), None)
+
+
+def _wrong(values: pa.ChunkedArray, read: Callable[[Any], Any], name: str) -> DataError | None:
     # Whole columns are read at once; only when one cannot be is its row looked for.
-    for column in columns:
-        read = reader(column)
-        for number, value in enumerate(table[column.name].to_pylist(), start=1):
-            try:
-                read(value)
-            except ValueError as problem:
-                return DataError(
-                    f"{value!r} is {problem}",
-                    where=f"row {number}, column {column.name}",
-                    remedy="write it as in the training data; leave it empty if it is missing",
-                )
+    for number, value in enumerate(values.to_pylist(), start=1):
+        try:
+            read(value)
+        except ValueError as problem:
+            return DataError(
+                f"{value!r} is {problem}",
+                where=f"row {number}, column {name}",
+                remedy="write it as in the training data; leave it empty if it is missing",
+            )
     return None
 
 

@@ -1,18 +1,29 @@
 """A first look at data: what it holds, and what doing nothing clever would reach."""
 
+import struct
+import zlib
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from aidn_pipeline.core.fingerprint import JSON
 from aidn_pipeline.data.kinds import infer_kinds
-from aidn_pipeline.data.labels import class_name, class_names, infer_task
+from aidn_pipeline.data.labels import FEW, class_name, class_names, infer_task
+from aidn_pipeline.data.sources.digits import DigitsSource
+from aidn_pipeline.data.sources.image_folder import ImageFolderSource
 from aidn_pipeline.data.sources.table import TableSource, read_table
 from aidn_pipeline.data.sources.text import TextSource
 from aidn_pipeline.data.sources.tickets import TicketsSource
 from aidn_pipeline.data.tokenization import is_text
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.images import read_header
 from aidn_pipeline.inputs.text import words_of
+
+SIDES = (16, 32, 64, 96, 128)
+"""Sides in pixels that images of several sizes, or large ones, are brought to."""
 
 
 def columns(file: Path) -> list[str]:
@@ -103,6 +114,74 @@ def sample_texts(count: int = 800) -> tuple[list[dict[str, str]], str]:
     made = TicketsSource(rows=count).read(Path())
     rows: list[dict[str, str]] = made.table.to_pylist()
     return rows, made.label
+
+
+def look_at_images(folder: Path) -> dict[str, JSON]:
+    """What a person wants to know of images; none is decoded.
+
+    Args:
+        folder: with a sub-folder of images for each class.
+
+    Returns:
+        `rows`, `task`, `classes` as `look` does; `files`, relative to the folder, and their `size`
+        in bytes; `smallest` and `largest` (height, width); `proposed`, to bring them to; whether
+        they are `grey`.
+
+    Raises:
+        DataError: if the folder is not as described, or a file is no image.
+        MissingPackage: if Pillow is not installed.
+    """
+    source = ImageFolderSource(path=str(folder))
+    found = source.files(folder)
+    headers = [
+        read_header(folder / f.file, max_pixels=source.max_pixels, where=str(folder / f.file))
+        for f in found
+    ]
+    sides = sorted(min(h.height, h.width) for h in headers)
+    sizes = sorted({(h.height, h.width) for h in headers}, key=lambda s: (s[0] * s[1], s))
+    side = max((s for s in SIDES if s <= sides[len(sides) // 2]), default=SIDES[0])
+    small = len(sizes) == 1 and max(sizes[0]) <= SIDES[-1]
+    classes = Counter(f.label for f in found)
+    return {
+        "rows": len(found),
+        "task": "binary" if len(classes) == FEW else "multiclass",
+        "classes": [[k, n] for k, n in sorted(classes.items(), key=lambda p: (-p[1], p[0]))],
+        "files": [f.file for f in found],
+        "size": sum((folder / f.file).stat().st_size for f in found),
+        "smallest": list(sizes[0]),
+        "largest": list(sizes[-1]),
+        "proposed": list(sizes[0]) if small else [side, side],
+        "grey": all(h.grey for h in headers),
+    }
+
+
+def sample_images(count: int = 500) -> dict[str, bytes]:
+    """Handwritten digits as grey PNG files of 32x32 pixels, by name, a folder for each class."""
+    table = DigitsSource().read(Path()).table.slice(0, count)
+    labels = table["label"].to_pylist()
+    pixels = np.stack([table[name].to_numpy() for name in table.column_names if name != "label"], 1)
+    large = np.kron(pixels.reshape(-1, 8, 8) * 15, np.ones((4, 4))).astype(np.uint8)
+    return {
+        f"{label}/{number:04}.png": grey_png(image)
+        for number, (label, image) in enumerate(zip(labels, large, strict=True))
+    }
+
+
+def grey_png(image: "np.ndarray[Any, np.dtype[np.uint8]]") -> bytes:
+    """A grey image, shape (height, width), as PNG.
+
+    Source: W3C, "Portable Network Graphics (PNG) Specification", third edition (2025).
+    """
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checked = kind + body
+        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    height, width = image.shape
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    lines = b"".join(b"\0" + line.tobytes() for line in image)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def _longest(table: pa.Table, label: str, file: Path) -> str:

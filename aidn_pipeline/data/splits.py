@@ -79,3 +79,36 @@ def assign(
     points = (words >> np.uint64(11)).astype(np.float64) / float(1 << 53)
     bounds = np.cumsum(list(fractions.values()))[:-1]
     return np.searchsorted(bounds, points, side="right").astype(np.uint8)
+
+
+def in_order(
+    table: pa.Table, rows: Mapping[str, int], *, holdout: float, seed: int
+) -> tuple[list[str], "np.ndarray[Any, np.dtype[np.uint8]]"]:
+    """Names of the splits, and the split of each row, of rows that lie one split after the other.
+
+    Args:
+        table: all rows.
+        rows: how many of each split, in the order of the table; the first is for training. 0 leaves
+            a split out.
+        holdout: share of the training rows that becomes `validation` where none is given.
+        seed: of that choice.
+
+    Raises:
+        DataError: if they do not add up to the rows of the table.
+    """
+    if sum(rows.values()) != table.num_rows:
+        raise DataError(
+            f"{' + '.join(map(str, rows.values()))} rows of the splits, {table.num_rows} in all",
+            where="split",
+            remedy="let them add up",
+        )
+    names = [name for name, count in rows.items() if count > 0]
+    counts = [count for count in rows.values() if count > 0]
+    codes = np.repeat(np.arange(len(names), dtype=np.uint8), counts)
+    if rows.get("validation") or not holdout:
+        return names, codes
+    training = table.slice(0, counts[0])
+    held = assign(training, {"train": 1 - holdout, "validation": holdout}, seed=seed)
+    names.append("validation")
+    codes[: counts[0]][held == 1] = len(names) - 1
+    return names, codes

@@ -17,14 +17,17 @@ from aidn_pipeline.core.component import mark_of
 from aidn_pipeline.core.events import Listener
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec
+from aidn_pipeline.core.signature import Task
 from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import AidnError, StorageUnwritable
 from aidn_pipeline.facade.given import SCRATCH, given_recipe
+from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
 from aidn_pipeline.facade.information import provenance_of, resolved_config
 from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.outputs import metrics_of, newest
 from aidn_pipeline.facade.overrides import as_overrides, components_in
+from aidn_pipeline.facade.predictor import hand_over
 from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
@@ -40,6 +43,8 @@ class AiModelBuilder:
     Without a recipe it is the standard pipeline without a sweep, to be configured:
 
         result = AiModelBuilder().configure(source="digits", model=MyNet).build()
+        result = AiModelBuilder().configure(model=MyNet).build((X, y))
+        result = AiModelBuilder().configure(name="churn").build(frame, target="churned")
 
     Attributes:
         recipe: its name.
@@ -48,6 +53,7 @@ class AiModelBuilder:
         listeners: told what happens in a run.
         given: the recipe itself, if it stands in no folder of recipes.
         live: component classes and functions of the program that the changes name.
+        handed: data of the program that the recipe works on.
     """
 
     recipe: str = SCRATCH.name
@@ -56,6 +62,7 @@ class AiModelBuilder:
     listeners: tuple[Listener, ...] = field(default=(), repr=False)
     given: GivenRecipe | None = field(default=SCRATCH, repr=False)
     live: tuple[Any, ...] = field(default=(), repr=False)
+    handed: Any = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_recipe(cls, recipe: str | Path, project: Path | str | None = None) -> "AiModelBuilder":
@@ -74,6 +81,18 @@ class AiModelBuilder:
         workspace = Workspace.around(None if project is None else Path(project))
         name, given = given_recipe(recipe, workspace)
         return cls(name, workspace, given=given)
+
+    @classmethod
+    def from_scratch(cls, project: Path | str | None = None) -> "AiModelBuilder":
+        """As `AiModelBuilder()`, in a project.
+
+        Args:
+            project: a folder of the project; the working folder by default.
+
+        Raises:
+            NotTrusted: if the project names code of its own and nobody trusted it.
+        """
+        return cls(workspace=Workspace.around(None if project is None else Path(project)))
 
     @property
     def index(self) -> Index:
@@ -162,21 +181,78 @@ class AiModelBuilder:
             )
         return spec, plan
 
-    def build(self) -> AiModelResult:
+    def with_data(
+        self,
+        train: Any,
+        validation: Any = None,
+        test: Any = None,
+        *,
+        target: str | None = None,
+        task: Task | None = None,
+        name: str = SOURCE,
+    ) -> "AiModelBuilder":
+        """A builder whose source is what is handed over.
+
+        Args:
+            train: `(X, y)` of numpy arrays, torch tensors or lists; a data frame of pandas, polars
+                or Arrow, a mapping of names to columns, or a list of rows with names, each with
+                `target`. `X` is a matrix with an example in each row, columns of any kind as a data
+                frame, or an array of images or series of shape (examples, ...); images of whole
+                numbers from 0 to 255 (`uint8`) are divided by 255.
+            validation: rows that pick the best epoch, in the same form. Without any, and without
+                `test`, the rows are split by a hash of each; with `test` alone, a share of the
+                training rows is taken.
+            test: rows that the model is judged on; without any, and with `validation`, it is judged
+                on those, which have picked the epoch.
+            target: name of the label column.
+            task: `binary`, `multiclass` or `regression`; by default the label's values tell: two
+                are binary, fractions or more than 20 different whole numbers a regression.
+            name: of the data set.
+
+        Raises:
+            DataError: if something does not fit: a form, a shape, a length, a column, a label.
+            UsageError: if a source was configured as well.
+        """
+        parts = {"train": train, "validation": validation, "test": test}
+        handed = hand_over(parts, target=target, task=task, name=name)
+        changes = data_overrides(handed, self.overrides, scratch=self.given is SCRATCH)
+        return replace(self, overrides=(*changes, *self.overrides), handed=handed)
+
+    def build(
+        self,
+        train: Any = None,
+        validation: Any = None,
+        test: Any = None,
+        *,
+        target: str | None = None,
+        task: Task | None = None,
+    ) -> AiModelResult:
         """Runs what has to be run and gives the result.
 
         What a stage raised, and an interruption, end in `AiModelResult.error`; call `check()` on
-        the result to have it raised.
+        the result to have it raised. Equal data are the same work: a second build with them reuses
+        everything.
+
+        Args:
+            train: data to work on instead of the recipe's, as in `with_data`.
+            validation: as in `with_data`.
+            test: as in `with_data`.
+            target: as in `with_data`.
+            task: as in `with_data`.
 
         Raises:
             FoundBeforeStart: if anything in the recipe is wrong; nothing was run.
+            DataError: if the data that were handed over do not fit.
             StoreError: if the store cannot be used.
         """
+        if train is not None:
+            given = self.with_data(train, validation, test, target=target, task=task)
+            return given.build()
         index = self.index
         spec = self._spec(index)
         with self._store(spec) as store:
             ran = run_pipeline(
-                spec,
+                self._placed(spec, index, store),
                 store,
                 index,
                 self.workspace.project.root,
@@ -202,6 +278,13 @@ class AiModelBuilder:
                 workspace=replace(self.workspace, index=index),
             )
             return self._with_bundle(result, store)
+
+    def _placed(self, spec: PipelineSpec, index: Index, store: Store) -> PipelineSpec:
+        if self.handed is None:
+            return spec
+        force = spec.run.get("force", ())
+        plan = make_plan(spec, store, index, self.workspace.project.root, force=force)
+        return stored(self.handed, spec, plan, store)
 
     def _store(self, spec: PipelineSpec) -> AbstractContextManager[Store]:
         if spec.run.get("smoke"):

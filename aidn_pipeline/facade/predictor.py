@@ -131,5 +131,14 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def hand_over(parts: Mapping[str, Any], **settings: Any) -> Any:
+    """What a program hands over to be trained on; see `aidn_pipeline.data.handed.hand_over`.
+
+    Raises:
+        DataError: if something of it does not fit.
+    """
+    return importlib.import_module("aidn_pipeline.data.handed").hand_over(parts, **settings)
+
+
 def _bundle() -> Any:
     return importlib.import_module("aidn_pipeline.export.bundle")

@@ -7,6 +7,7 @@ from typing import Any
 
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import UsageError
+from aidn_pipeline.facade.example import Row, example_row
 from aidn_pipeline.facade.predictions import Predictions
 from aidn_pipeline.facade.predictor import (
     Predictor,
@@ -66,6 +67,11 @@ class Servable:
         """What its rows are: `raw_names` in order, `task`, `classes`, `label`."""
         return self._predictor.signature
 
+    @property
+    def example(self) -> Row:
+        """A raw row as this model takes them: of the data it was trained with, held out."""
+        return example_row(self._predictor.document)
+
     def __call__(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """As `predict`."""
         return self.predict(rows)
@@ -95,6 +101,9 @@ class Servable:
         Raises:
             DataError: if a row does not fit the model; says which row and column.
         """
+        names = self.signature.raw_names
+        if self.signature.columns and _is_matrix(xs, len(names)):
+            xs = {name: xs[:, i] for i, name in enumerate(names)}
         if _is_frame(xs):
             table = frames().table_of(xs, where="predict_batch")
             check_columns(table.column_names, self.signature, "the table")
@@ -142,3 +151,11 @@ class Servable:
 
 def _is_frame(value: Any) -> bool:
     return isinstance(value, Mapping) or any(hasattr(value, name) for name in FRAMES)
+
+
+def _is_matrix(value: Any, width: int) -> bool:
+    # Numbers of numpy or torch, a column for each of the model's: read column by column.
+    shape: tuple[int, ...] = tuple(getattr(value, "shape", ()))
+    # A type of torch has no kind; all of them are numbers.
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")
+    return hasattr(value, "dtype") and len(shape) == 2 and shape[-1] == width and kind in "fiub"

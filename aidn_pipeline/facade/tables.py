@@ -35,6 +35,23 @@ def look_at_texts(file: Path, label: str, text: str) -> dict[str, Any]:
     return found
 
 
+def look_at_images(folder: Path) -> dict[str, Any]:
+    """What a folder of images holds, see `aidn_pipeline.data.look.look_at_images`.
+
+    Raises:
+        DataError: if it is none of images by class.
+        MissingPackage: if Pillow is not installed.
+    """
+    found: dict[str, Any] = _data().look_at_images(folder)
+    return found
+
+
+def sample_images() -> dict[str, bytes]:
+    """Images to begin with: PNG files by name, a folder for each class."""
+    files: dict[str, bytes] = _data().sample_images()
+    return files
+
+
 def sample_texts() -> tuple[list[dict[str, str]], str]:
     """Made-up texts to begin with, and the name of their label."""
     rows, label = _data().sample_texts()

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from aidn_pipeline.core.artifact import Dataset
 from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.core.stage import Stage, StageContext
-from aidn_pipeline.data.dataset import DatasetView, split_files
+from aidn_pipeline.data.dataset import DatasetView, coded_files, split_files
 from aidn_pipeline.data.shares import check_shares
+from aidn_pipeline.data.splits import in_order
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,39 @@ class Split(Stage[SplitInputs, SplitOutputs]):
         return SplitOutputs(
             ctx.save(Dataset, split_files(view, table, self.shares, seed=self.seed, key=self.key))
         )
+
+
+@component("stage", "split_rows")
+@dataclass(frozen=True, kw_only=True)
+class SplitRows(Stage[SplitInputs, SplitOutputs]):
+    """Splits a table whose rows lie one split after the other, as `build(train, ...)` gives them.
+
+    Attributes:
+        train: the first rows.
+        validation: rows that come next; 0 takes a share of the training rows.
+        test: the last rows; 0 leaves the split out.
+        holdout: that share, by a hash of each row; 0 leaves the split out.
+        seed: another seed is another share.
+    """
+
+    seeded = False
+    train: int = setting(least=1)
+    validation: int = setting(0, least=0)
+    test: int = setting(0, least=0)
+    holdout: float = setting(0.15, least=0, most=0.9)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def run(self, inputs: SplitInputs, ctx: StageContext) -> SplitOutputs:
+        """Assigns each row.
+
+        Raises:
+            DataError: if a split comes out empty, or the rows do not add up.
+        """
+        view: DatasetView = ctx.load(inputs.dataset)
+        rows = {"train": self.train, "validation": self.validation, "test": self.test}
+        names, codes = in_order(view.table(), rows, holdout=self.holdout, seed=self.seed)
+        table = ctx.refs(inputs.dataset)["table.parquet"]
+        return SplitOutputs(ctx.save(Dataset, coded_files(view, table, names, codes)))

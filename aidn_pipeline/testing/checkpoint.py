@@ -48,6 +48,8 @@ class CheckpointSuite(ComponentSuite):
 
     def _decisions(self, *, backwards: bool = False) -> list[bool]:
         built = self.subject.build()
+        if backwards:
+            built.due(epoch=1, epoch_end=True, step=STEPS, seconds=SECONDS)
         moments = [(epoch, step) for epoch in range(EPOCHS) for step in range(1, STEPS + 1)]
         found = [
             built.due(

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from aidn_pipeline.core.artifact import Artifact, Dataset
+from aidn_pipeline.core.columns import Text
 from aidn_pipeline.core.signature import Signature, Task
 from aidn_pipeline.data.dataset import DatasetView, snapshot_files, split_files
 from aidn_pipeline.data.source import SourceTable
@@ -16,6 +17,7 @@ from aidn_pipeline.testing.context import Bench
 
 ROWS = 48
 SHARES = {"train": 0.5, "validation": 0.25, "test": 0.25}
+WORDS = ("good", "bad", "late", "early", "red", "blue", "who", "what")
 CLASSES: Mapping[Task, Sequence[str]] = {"multiclass": ("a", "b", "c"), "binary": ("no", "yes")}
 
 
@@ -55,6 +57,36 @@ def example_signature(task: Task = "multiclass", *, shape: Sequence[int] = (4,))
     return replace(found, target_center=5.0, target_scale=1.2) if task == "regression" else found
 
 
+def example_text_signature(task: Task = "multiclass") -> Signature:
+    """What a model of texts is handed: a small vocabulary, texts of six words at most."""
+    text = Text(name="text", words=tuple(WORDS), length=6)
+    return replace(
+        example_signature(task), features=("text",), shape=(6,), dtype="int64", text=text
+    )
+
+
+def example_texts(bench: Bench, *, rows: int = ROWS) -> Dataset:
+    """Texts that say what they are about, split, not tokenized yet; the label is binary.
+
+    Args:
+        bench: its store takes the data set.
+        rows: how many.
+    """
+    dice = random.Random(rows)
+    label = [CLASSES["binary"][i % 2] for i in range(rows)]
+    texts = [" ".join([name, *dice.choices(WORDS, k=dice.randint(1, 5))]) for name in label]
+    source = SourceTable(
+        name="texts",
+        table=pa.table({"text": texts, "label": label}),
+        label="label",
+        task="binary",
+        features=("text",),
+        shape=(1,),
+        where="aidn_pipeline.testing.examples",
+    )
+    return _split(bench, bench.save(Dataset, snapshot_files(source)))
+
+
 def example_dataset(
     bench: Bench,
     task: Task = "multiclass",
@@ -73,8 +105,10 @@ def example_dataset(
         split: into `train`, `validation` and `test`.
     """
     whole = bench.save(Dataset, snapshot_files(example_table(task, rows=rows, shape=shape)))
-    if not split:
-        return whole
+    return _split(bench, whole) if split else whole
+
+
+def _split(bench: Bench, whole: Dataset) -> Dataset:
     view = DatasetView(bench.store.files(whole))
     table = bench.store.refs(whole)["table.parquet"]
     return bench.save(Dataset, split_files(view, table, SHARES, seed=0, key=None))

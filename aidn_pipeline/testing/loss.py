@@ -78,8 +78,8 @@ class LossSuite(ComponentSuite):
             outputs, targets = judged(signature)
             hold(
                 torch.allclose(
-                    loss(outputs, targets),
-                    loss(outputs.flip(0), targets.flip(0)),
+                    loss(outputs, targets).mean(),
+                    loss(outputs.flip(0), targets.flip(0)).mean(),
                     rtol=CLOSE,
                     atol=CLOSE,
                 ),

@@ -52,10 +52,10 @@ class LrSchedulerSuite(ComponentSuite):
 
     def test_it_says_whether_it_depends_on_the_total(self) -> None:
         """`bounded = True`: then more epochs start again instead of continuing."""
-        built = self._schedule()
         steps = range(EPOCHS * STEPS)
-        short = [built.factor(step, len(steps)) for step in steps]
-        long = [built.factor(step, 2 * len(steps)) for step in steps]
+        one, other = self._schedule(), self._schedule()
+        short = [one.factor(step, len(steps)) for step in steps]
+        long = [other.factor(step, 2 * len(steps)) for step in steps]
         hold(
             short == long or self.subject.spec.bounded,
             "its factors depend on the number of all steps, and it does not say so",

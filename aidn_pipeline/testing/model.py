@@ -9,6 +9,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from aidn_pipeline.core.signature import Signature
+from aidn_pipeline.inputs.forward import arguments_of
 from aidn_pipeline.testing.clauses import hold
 from aidn_pipeline.testing.component import ComponentSuite
 from aidn_pipeline.testing.examples import example_signature
@@ -30,7 +31,8 @@ class ModelSuite(ComponentSuite):
 
     Attributes:
         signatures: of the data it is for; flat rows of every task by default. For images:
-            `(example_signature("multiclass", shape=(1, 8, 8)),)`.
+            `(example_signature("multiclass", shape=(1, 8, 8)),)`; for texts:
+            `(example_text_signature("binary"),)`.
     """
 
     group = "model"
@@ -44,7 +46,7 @@ class ModelSuite(ComponentSuite):
         """Shape (batch, outputs), float32, finite, in both modes; one example is a batch too."""
         for model, signature, where in self._models():
             for training, batch in ((True, BATCH), (False, BATCH), (False, 1)):
-                found = model.train(training)(_inputs(signature, batch))
+                found = _call(model.train(training), signature, _inputs(signature, batch))
                 hold(
                     isinstance(found, Tensor) and found.shape == (batch, signature.outputs),
                     f"{signature.task}: outputs of shape {list(getattr(found, 'shape', ()))} "
@@ -80,13 +82,13 @@ class ModelSuite(ComponentSuite):
         """Parameters and buffers in another instance, through safetensors: the same outputs."""
         subject = self.subject
         for model, signature, where in self._models():
-            model.train()(_inputs(signature, BATCH))
+            _call(model.train(), signature, _inputs(signature, BATCH))
             model.eval()
             tensors = {n: t.contiguous().clone() for n, t in all_tensors(model).items()}
             again = _built(subject, signature, seed=9)
             load_tensors(again, load(save(tensors)), where)
             hold(
-                _same(model, again.eval(), _inputs(signature, BATCH)),
+                _same(model, again.eval(), signature),
                 f"{signature.task}: another instance with the same tensors gives other outputs",
                 where=where,
                 remedy="keep state in parameters and buffers (`register_buffer`)",
@@ -97,9 +99,8 @@ class ModelSuite(ComponentSuite):
         for model, signature, where in self._models():
             model.eval()
             before = {n: t.clone() for n, t in all_tensors(model).items()}
-            inputs = _inputs(signature, BATCH)
             hold(
-                _same(model, model, inputs),
+                _same(model, model, signature),
                 f"{signature.task}: evaluating twice gives other outputs",
                 where=where,
                 remedy="draw and update only while `self.training`",
@@ -118,9 +119,11 @@ class ModelSuite(ComponentSuite):
             model.eval()
             inputs = _inputs(signature, BATCH)
             with torch.no_grad():
-                whole = model(inputs)
-                alone = torch.cat([model(inputs[i : i + 1]) for i in range(BATCH)])
-                turned = model(inputs.flip(0)).flip(0)
+                whole = _call(model, signature, inputs)
+                alone = torch.cat(
+                    [_call(model, signature, inputs[i : i + 1]) for i in range(BATCH)]
+                )
+                turned = _call(model, signature, inputs.flip(0)).flip(0)
             for other in (alone, turned):
                 hold(
                     torch.allclose(whole, other, atol=CLOSE, rtol=CLOSE),
@@ -134,7 +137,7 @@ class ModelSuite(ComponentSuite):
         for model, signature, where in self._models():
             inputs = _inputs(signature, BATCH)
             kept = inputs.clone()
-            model(inputs)
+            _call(model, signature, inputs)
             hold(
                 torch.equal(inputs, kept),
                 f"{signature.task}: forward changes its input in place",
@@ -145,7 +148,7 @@ class ModelSuite(ComponentSuite):
     def test_gradients_reach_every_parameter(self) -> None:
         """Each parameter that is to be trained gets a finite gradient from the outputs."""
         for model, signature, where in self._models():
-            outputs = model.train()(_inputs(signature, BATCH))
+            outputs = _call(model.train(), signature, _inputs(signature, BATCH))
             weights = torch.linspace(1.0, 2.0, outputs.numel()).reshape(outputs.shape)
             (outputs * weights).sum().backward()
             lost = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
@@ -187,12 +190,23 @@ def _built(subject: Subject, signature: Signature, *, seed: int = 0) -> nn.Modul
 
 def _inputs(signature: Signature, batch: int) -> Tensor:
     generator = torch.Generator().manual_seed(3)
-    return torch.randn(batch, *signature.shape, generator=generator)
+    if signature.text is None:
+        return torch.randn(batch, *signature.shape, generator=generator)
+    tokens = torch.randint(1, signature.vocabulary, (batch, *signature.shape), generator=generator)
+    # Texts of every length, padded on the right; the last one of a larger batch is empty.
+    lengths = torch.arange(batch, 0, -1)[:, None] - int(batch > 1)
+    return tokens * (torch.arange(signature.shape[0])[None, :] < lengths)
 
 
-def _same(one: nn.Module, other: nn.Module, inputs: Tensor) -> bool:
+def _call(model: nn.Module, signature: Signature, inputs: Tensor) -> Any:
+    first, named = arguments_of(model, signature)(inputs)
+    return model(first, **named)
+
+
+def _same(one: nn.Module, other: nn.Module, signature: Signature) -> bool:
+    inputs = _inputs(signature, BATCH)
     with torch.no_grad():
         torch.manual_seed(1)
-        first = one(inputs)
+        first = _call(one, signature, inputs)
         torch.manual_seed(2)
-        return torch.equal(first, other(inputs))
+        return torch.equal(first, _call(other, signature, inputs))

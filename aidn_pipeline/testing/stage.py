@@ -89,9 +89,8 @@ class StageSuite(ComponentSuite):
     def test_the_same_work_gives_the_same_bytes(self, tmp_path: Path) -> None:
         """In another folder, with other global random states, and called from elsewhere."""
         subject, place = self._place(tmp_path)
-        odd = self._straight(subject, place).differing(
-            self._straight(subject, place.copy(tmp_path / "again" / "deeper"), number=2)
-        )
+        other = place.copy(tmp_path / "again" / "deeper")
+        odd = self._straight(subject, place).differing(self._straight(subject, other, number=2))
         hold(
             not odd,
             f"{', '.join(odd)} of {subject.spec.key} differ between two runs of the same work",
@@ -127,7 +126,8 @@ class StageSuite(ComponentSuite):
             here = place.copy(tmp_path / f"stopped-{looks}")
             stop = StopAfter(looks)
             try:
-                perform(subject, here, stop=stop)
+                with elsewhere(1, tmp_path):
+                    perform(subject, here, stop=stop)
             except Interrupted:
                 pass
             except AidnError as error:
@@ -215,9 +215,10 @@ class StageSuite(ComponentSuite):
         if not self.indifferent:
             raise does_not_concern("the suite names no `indifferent` field")
         subject, place = self._place(tmp_path)
-        other = write_params(subject.description, self.indifferent)
+        changed = write_params(subject.description, self.indifferent)
+        other = place.copy(tmp_path / "other")
         odd = self._straight(subject, place).differing(
-            self._straight(subject, place.copy(tmp_path / "other"), description=other)
+            self._straight(subject, other, description=changed)
         )
         hold(
             not odd,
@@ -275,8 +276,9 @@ class StageSuite(ComponentSuite):
     def _killed(self, subject: Subject, place: Place, at: int) -> None:
         def doomed() -> None:
             disk = FaultyDisk("kill", at)
-            _count_own_writes(disk, place)
-            perform(subject, place, disk=disk)
+            with elsewhere(1, place.folder.parent):
+                _count_own_writes(disk, place)
+                perform(subject, place, disk=disk)
 
         status = in_child(doomed)
         if status != signal.SIGKILL:

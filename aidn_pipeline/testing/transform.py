@@ -63,7 +63,7 @@ class TransformSuite(ComponentSuite):
         module, rows = self._module(), self.rows()
         alone = torch.cat([module(rows[i : i + 1]) for i in range(len(rows))])
         hold(
-            torch.equal(self._module()(rows), alone),
+            torch.equal(module(rows), alone),
             "a row's values depend on the other rows of its batch",
             where=self.subject.where,
             remedy="make statistics of the training rows a field; take none of a batch",

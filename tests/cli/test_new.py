@@ -1,20 +1,24 @@
 """`aidn-run new`: what it asks for, what it refuses, and that nothing of the user's is touched."""
 
 import csv
+import io
 import os
 import pty
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from support.command import aidn
 from support.source import ROOT
 
 from aidn_pipeline.cli.new import check_name
 from aidn_pipeline.cli.projects.sample_table import sample_csv
 from aidn_pipeline.cli.projects.start import better, share_of, yaml_text
+from aidn_pipeline.data.look import grey_png, sample_images
 from aidn_pipeline.errors import UsageError
 
 COLUMNS = ["a.b", "x y", "ümlaut", "on", "1", "a: b", "#c", "it's", "${x}", "{{name}}", 'q"', "~"]
@@ -200,3 +204,34 @@ def test_the_column_of_the_texts_is_the_one_with_the_longest(home: Path):
     assert 'text: str = "id"' in (home / "two" / "two" / "data.py").read_text()
     done = aidn("new", "three", *words, "--text", "y", cwd=home)
     assert done.returncode == 2
+
+
+def test_a_folder_of_images_is_copied_and_told(home: Path):
+    for name, content in sample_images(30).items():
+        place = home / "mine" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    (home / "mine" / "notes.txt").write_text("no image")
+    done = aidn("new", "shots", "--kind", "images", "--from", "mine", cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert "data/shots/" in done.stdout
+    copied = home / "shots" / "data" / "shots"
+    assert len(list(copied.rglob("*.png"))) == 30
+    assert not list(copied.rglob("*.txt"))
+    assert "size: [32, 32]" in (home / "shots" / "recipes" / "shots.yaml").read_text()
+
+
+def test_a_folder_that_holds_no_classes_is_refused(home: Path):
+    (home / "flat").mkdir()
+    (home / "flat" / "1.png").write_bytes(next(iter(sample_images(1).values())))
+    done = aidn("new", "shots", "--kind", "images", "--from", "flat", cwd=home)
+    assert done.returncode == 2
+    assert "sub-folder for each class" in done.stderr
+    assert not (home / "shots").exists()
+
+
+def test_a_sample_image_is_read_back_as_it_was_drawn():
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    with Image.open(io.BytesIO(grey_png(image))) as opened:
+        assert opened.mode == "L"
+        assert (np.asarray(opened) == image).all()

@@ -163,3 +163,80 @@ def test_a_damaged_bundle_answers_nothing(copied, say, tmp_path, rows):
     code, out, err = say("predict", "bundles/digits/1", "--input", source)
     assert (code, out) == (1, "")
     assert "weights.safetensors" in err
+
+
+def test_rows_may_stand_on_the_command_line(here, say, tmp_path, rows):
+    expected = json.loads(say("predict", "digits", "--input", write(tmp_path, rows, ".json"))[1])
+    given = [word for row in rows for word in ("--row", json.dumps(row))]
+    assert json.loads(say("predict", "digits", *given)[1]) == expected
+    assert (
+        json.loads(say("predict", "digits", "--row", json.dumps([0.0] * 64))[1])[0].keys()
+        == expected[0].keys()
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--row", "{a: 1}"], "quote it for the shell"),
+        (["--row", "5"], "an object or a list, not 5"),
+        (["--row", "[1]", "--input", "x.json"], "from --input or from --row"),
+        ([], "from --input or from --row"),
+    ],
+)
+def test_a_row_that_cannot_be_read_says_what_to_write(here, say, given, told):
+    code, _, err = say("predict", "digits", *given)
+    assert code == 2
+    assert told in err
+
+
+@pytest.fixture
+def folder(tmp_path, rows):
+    """Three rows in two files, and one that is hidden."""
+    place = tmp_path / "rows"
+    place.mkdir()
+    (place / "b.csv").write_text(as_csv(rows[2:]))
+    (place / "a.json").write_text(json.dumps(rows[:2]))
+    (place / ".DS_Store").write_text("")
+    return place
+
+
+def test_the_files_of_a_folder_are_answered_by_name(here, say, tmp_path, rows, folder):
+    expected = json.loads(say("predict", "digits", "--input", write(tmp_path, rows, ".json"))[1])
+    found = json.loads(say("predict", "digits", "--input", str(folder))[1])
+    assert [a["label"] for a in found] == [a["label"] for a in expected]
+    # A batch of another size adds in another order.
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine["probabilities"] == pytest.approx(theirs["probabilities"], abs=1e-5)
+
+
+def test_a_folder_of_answers_has_a_file_for_each_of_rows(here, say, tmp_path, folder):
+    (tmp_path / "answers").mkdir()
+    code, out, _ = say(
+        "predict", "digits", "--input", str(folder), "--output", str(tmp_path / "answers")
+    )
+    assert code == 0
+    assert out.startswith("3 answers in 2 files")
+    assert len(json.loads((tmp_path / "answers" / "a.json").read_text())) == 2
+    assert (tmp_path / "answers" / "b.csv").read_text().startswith("label,p_0")
+
+
+def test_a_wrong_row_of_a_folder_is_named_with_its_file(here, say, folder):
+    (folder / "c.json").write_text(json.dumps([{"p00": 1}]))
+    code, _, err = say("predict", "digits", "--input", str(folder))
+    assert code == 3
+    assert f"at: {folder / 'c.json'}, row 1" in err
+
+
+def test_a_folder_of_something_else_is_refused(here, say, folder, tmp_path):
+    (folder / "notes.txt").write_text("x")
+    assert "'notes.txt'" in say("predict", "digits", "--input", str(folder))[2]
+    (tmp_path / "empty").mkdir()
+    assert say("predict", "digits", "--input", str(tmp_path / "empty"))[0] == 3
+
+
+def test_answers_of_one_file_do_not_go_to_a_folder(here, say, tmp_path, rows):
+    given = ("--input", write(tmp_path, rows, ".json"), "--output", str(tmp_path))
+    code, _, err = say("predict", "digits", *given)
+    assert code == 2
+    assert "answers.json" in err

@@ -1,8 +1,12 @@
 """Running and planning: what is printed, and the object for programs."""
 
 import json
+import os
+import subprocess
+import sys
 
 from support.command import QUICK, last_object
+from support.source import ROOT
 
 
 def actions(answer):
@@ -24,12 +28,35 @@ def test_stdout_holds_nothing_but_the_object(here, say):
     assert len(out.splitlines()) == 1
 
 
+def last_block(out):
+    """The lines of the last block by their name."""
+    found, name = {}, ""
+    for line in out.split("\n\n")[-1].splitlines():
+        name = line.split(maxsplit=1)[0] if line[0] != " " else name
+        found.setdefault(name, []).append(line[len("baseline  ") :])
+    return found
+
+
 def test_the_last_block_names_run_metrics_model_bundle_and_the_next_command(here, say):
     _, out, _ = say(*QUICK)
-    block = dict(line.split(maxsplit=1) for line in out.split("\n\n")[-1].splitlines())
-    assert list(block) == ["run", "metrics", "baseline", "model", "bundle", "next"]
-    assert "accuracy" in block["metrics"]
-    assert block["next"] == "aidn-run predict digits@1 --input rows.json"
+    block = last_block(out)
+    assert list(block) == ["run", "metrics", "baseline", "model", "bundle", "python", "next"]
+    assert "accuracy" in block["metrics"][0]
+    assert block["next"][0].startswith("aidn-run show 2")
+    assert block["next"][1] == "aidn-run predict digits@1 --input rows.json"
+
+
+def test_the_python_lines_of_the_last_block_predict_when_they_are_pasted(here, say):
+    _, out, _ = say(*QUICK)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(last_block(out)["python"])],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("[{'label': '"), done.stderr
 
 
 def test_a_plan_of_what_is_done_reuses_everything(here, say):
@@ -79,18 +106,6 @@ def test_a_bundle_folder_that_was_deleted_comes_back(copied, say):
     (copied / "bundles/digits/1/model.json").unlink()
     say(*QUICK)
     assert (copied / "bundles/digits/1/model.json").read_bytes() == before
-
-
-def test_the_overview_ends_with_the_next_command(here, say):
-    code, out, _ = say()
-    assert code == 0
-    assert "digits_train" in out
-    assert "last run: " in out
-    assert out.splitlines()[-1].startswith("next: aidn-run ")
-
-
-def test_the_overview_of_an_empty_project_starts_at_digits(empty, say):
-    assert say()[1].splitlines()[-1] == "next: aidn-run recipe=digits"
 
 
 def test_show_tells_of_the_newest_run(here, say):

@@ -17,7 +17,11 @@ from aidn_pipeline.testing.augmentation import AugmentationSuite
 from aidn_pipeline.testing.checkpoint import CheckpointSuite
 from aidn_pipeline.testing.component import ComponentSuite
 from aidn_pipeline.testing.early_stop import EarlyStopSuite
-from aidn_pipeline.testing.examples import example_signature, example_trainer
+from aidn_pipeline.testing.examples import (
+    example_signature,
+    example_text_signature,
+    example_trainer,
+)
 from aidn_pipeline.testing.loss import LossSuite
 from aidn_pipeline.testing.lr_scheduler import LrSchedulerSuite
 from aidn_pipeline.testing.metric import MetricSuite
@@ -32,6 +36,7 @@ CLASSES, NUMBERS = ("multiclass", "binary"), ("regression",)
 CODED = torch.tensor([[0.5, 0.0, 2.0], [-3.0, 3.0, 0.0], [0.0, 1.0, -1.0]])
 """Raw rows whose second number is the code of a category."""
 IMAGES = tuple(example_signature(t, shape=(1, 8, 8)) for t in (*CLASSES, *NUMBERS))
+TEXTS = tuple(example_text_signature(task) for task in (*CLASSES, *NUMBERS))
 SUITES: Mapping[str, type[ComponentSuite]] = {
     "augmentation": AugmentationSuite,
     "checkpoint": CheckpointSuite,
@@ -62,6 +67,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "metric/rmse": {"tasks": NUMBERS},
     "metric/top_k": {"tasks": ("multiclass",)},
     "model/cnn": {"signatures": IMAGES},
+    "model/embedding_bag": {"signatures": TEXTS},
+    "model/transformer_encoder": {"signatures": TEXTS},
     "transform/tabular": {"rows": lambda _: CODED.clone()},
     "model/mlp": {"signatures": (*ModelSuite.signatures, *IMAGES)},
 }

@@ -1,13 +1,8 @@
 """Every built-in stage keeps its contract."""
 
-from pathlib import Path
-
-from aidn_pipeline.core.artifact import Dataset
-from aidn_pipeline.data.dataset import DatasetView, snapshot_files, split_files
-from aidn_pipeline.data.sources.tickets import TicketsSource
 from aidn_pipeline.testing.examples import (
-    SHARES,
     example_dataset,
+    example_texts,
     example_trainer,
     example_training,
     example_version,
@@ -39,14 +34,10 @@ class TestPrepare(StageSuite):
 
 
 class TestTokenize(StageSuite):
-    make = staticmethod(lambda: {"use": "tokenize"})
+    make = staticmethod(lambda: {"use": "tokenize", "min_count": 1})
 
     def inputs(self, bench):
-        source = TicketsSource(rows=40).read(Path())
-        whole = bench.save(Dataset, snapshot_files(source))
-        view, table = DatasetView(bench.store.files(whole)), bench.store.refs(whole)
-        split = split_files(view, table["table.parquet"], SHARES, seed=0, key=None)
-        return {"dataset": bench.save(Dataset, split)}
+        return {"dataset": example_texts(bench)}
 
 
 class TestNormalize(StageSuite):

@@ -14,7 +14,7 @@ from support.source import ROOT
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module", params=["churn", "price", "topics"])
+@pytest.fixture(scope="module", params=["churn", "price", "topics", "digit_images"])
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new project, of classes and of numbers, whose recipe has run once."""
     home = tmp_path_factory.mktemp("home")
@@ -24,6 +24,8 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         lines = ["size,kind,price", *(f"{i % 37},{'ab'[i % 2]},{i % 37 * 2.5}" for i in range(300))]
         (home / "houses.csv").write_text("\n".join(lines))
         words += ["--from", "houses.csv", "--target", "price"]
+    if request.param == "digit_images":
+        words += ["--kind", "images"]
     if request.param == "topics":
         words += ["--kind", "text"]
     started = time.monotonic()
@@ -89,8 +91,13 @@ def test_the_file_it_was_made_from_can_be_predicted(project: Path):
     (data,) = (project / "data").iterdir()
     done = aidn("predict", project.name, "--input", str(data), cwd=project)
     assert done.returncode == 0, done.stderr
-    lines = data.read_text().splitlines()
-    assert len(json.loads(done.stdout)) == len(lines) - (data.suffix == ".csv")
+    assert len(json.loads(done.stdout)) == examples(data)
+
+
+def examples(data: Path) -> int:
+    if data.is_dir():
+        return len(list(data.rglob("*.png")))
+    return len(data.read_text().splitlines()) - (data.suffix == ".csv")
 
 
 def test_an_edit_of_the_model_runs_what_depends_on_it_and_nothing_else(project: Path):

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
 from aidn_pipeline import AiModelBuilder, AiModelResult, DataError, ModelNotFound, Servable
-from aidn_pipeline.data.bundled_table import FOLDER
+from aidn_pipeline.data.sources.digits import DigitsSource
 from aidn_pipeline.errors import UsageError
 
 pandas = pytest.importorskip("pandas")
 polars = pytest.importorskip("polars")
+DIGITS = DigitsSource().read(Path()).table
 FORMS = {
     "array": lambda t: np.stack([c.to_numpy() for c in t.columns[:-1]], axis=1),
     "images": lambda t: np.stack([c.to_numpy() for c in t.columns[:-1]], 1).reshape(-1, 1, 8, 8),
@@ -53,7 +53,7 @@ def test_a_bundle_that_was_copied_elsewhere_answers_alike(
 
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
-    return pq.read_table(FOLDER / "digits.parquet").slice(0, 40)
+    return DIGITS.slice(0, 40)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +97,7 @@ def test_a_batch_has_columns_that_data_frames_take(result, table):
     assert repr(found) == "Predictions(40 rows, 10 classes)"
 
 
-@pytest.mark.parametrize(
-    "empty", [[], np.empty((0, 64)), pq.read_table(FOLDER / "digits.parquet").slice(0, 0)]
-)
+@pytest.mark.parametrize("empty", [[], np.empty((0, 64)), DIGITS.slice(0, 0)])
 def test_no_rows_get_no_answers(result, empty):
     assert len(result.predict_batch(empty)) == 0
     assert result.predict(empty) == []
@@ -235,3 +233,29 @@ def test_a_servable_outlives_its_folder(result, tmp_path):
     assert len(model([[0.0] * 64])) == 1
     with pytest.raises(ModelNotFound):
         loaded.to_servable()
+
+
+def test_texts_answer_in_columns_as_their_rows_do(tmp_path):
+    builder = AiModelBuilder.from_recipe("tickets", tmp_path).configure("trainer.epochs=1")
+    result = builder.build().check()
+    name = result.to_servable().signature.raw_names[0]
+    rows = [{name: "my screen is broken"}, {name: "an invoice, twice"}]
+    frame = pandas.DataFrame(rows)
+
+    assert list(result.predict_batch(frame).rows()) == result.predict(rows)
+    with pytest.raises(DataError) as told:
+        result.predict_batch({name: [3.5, 4.5]})
+    assert told.value.where == f"row 1, column {name}"
+
+
+def test_a_matrix_answers_as_its_rows_do(tmp_path):
+    rng = np.random.default_rng(2)
+    xs = rng.normal(size=(90, 3))
+    xs[::9, 1] = np.nan
+    result = (
+        AiModelBuilder.from_scratch(tmp_path)
+        .configure("trainer.epochs=1")
+        .build((xs, (xs[:, 0] > 0).astype(int)))
+    )
+    assert list(result.check().predict_batch(xs).rows()) == result.predict(xs.tolist())
+    assert list(result.predict_batch(torch.from_numpy(xs)).rows()) == result.predict(xs.tolist())

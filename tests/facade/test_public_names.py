@@ -35,7 +35,7 @@ def written_for_users() -> Iterator[tuple[str, str]]:
     for name, text in foreign.MODULES.items():
         yield f"foreign/{name}", text.replace("{package}", "ringkit")
     values = {"package": "churn", "class": "Churn", "data_python": "''"}
-    values |= {"label_python": "''", "text_python": "''"}
+    values |= {"label_python": "''", "text_python": "''", "height": "8", "width": "8"}
     for file in sorted((PACKAGE / "cli" / "projects" / "templates").rglob("*.py.tmpl")):
         text = filled(file.read_text(encoding="utf-8"), defaultdict(str, values))
         yield f"{file.relative_to(ROOT)}", text

@@ -99,13 +99,15 @@ class Kind(Protocol):
 def common_values(found: Start, name: str, package: str) -> dict[str, str]:
     """What the templates of every kind ask for."""
     regression = found.task == "regression"
+    plain = " ".join(found.label.replace("`", "'").split())
     return {
         "name": name,
         "package": package,
         "class": "".join(part.capitalize() for part in package.split("_")),
         "title": package.replace("_", " ").capitalize(),
         "noun": found.noun,
-        "label": " ".join(found.label.replace("`", "'").split()),
+        "requires": "aidn-pipeline[images]" if found.noun == "images" else "aidn-pipeline",
+        "label_code": f"`{plain}`" if plain else "the class",
         "label_python": json.dumps(found.label, ensure_ascii=False),
         "data": found.data,
         "data_python": json.dumps(found.data, ensure_ascii=False),

@@ -71,7 +71,7 @@ class ImageFolderSource:
             MissingPackage: if Pillow is not installed.
         """
         folder = project / self.path
-        found = list(self._found(folder))
+        found = self.files(folder)
         headers = [
             read_header(folder / f.file, max_pixels=self.max_pixels, where=f"{self.path}/{f.file}")
             for f in found
@@ -101,6 +101,14 @@ class ImageFolderSource:
             provenance={"folder": folder.name},
             where=self.path,
         )
+
+    def files(self, folder: Path) -> list[Found]:
+        """The images, in their order; none is opened.
+
+        Raises:
+            DataError: if the folder is not as described, or a link leads out of it.
+        """
+        return list(self._found(folder))
 
     def _found(self, folder: Path) -> Iterator[Found]:
         if not folder.is_dir():
