@@ -115,7 +115,7 @@ def test_a_bundle_folder_that_was_deleted_comes_back(copied, say):
 def test_show_tells_of_the_newest_run(here, say):
     code, out, _ = say("show")
     assert code == 0
-    assert all(word in out for word in ("digits", "train_loss", "model digits@1", "bundle"))
+    assert all(word in out for word in ("digits", "train_loss", "digits@1", "bundle"))
 
 
 def test_show_finds_a_run_by_its_beginning(here, say):
