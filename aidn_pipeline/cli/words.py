@@ -78,11 +78,16 @@ aidn-run list models               registered versions
     ),
     "show": Word(
         "show",
-        "show a run: stages, parameters, metrics, curves, artifacts",
+        "show a run, or what a recipe comes to",
         """\
-aidn-run show [RUN]
+aidn-run show [RUN] [--json]
+aidn-run show recipe=NAME [key=value ...]
 
-Shows a run by its id, or by the beginning of one; the newest if none is given.
+Shows a run by its id, or by the beginning of one; the newest if none is given: its plan with the
+artifacts, parameters, trials, metrics, curves and model, and what to type next.
+Of a recipe it shows every value as YAML, each with the file and line, or the override, it is from.
+
+  --json   the run as one JSON object (schemas/run.schema.json)
 """,
     ),
     "predict": Word(
@@ -94,7 +99,9 @@ aidn-run predict REF --row JSON [--row JSON ...] [--output FILE]
 
   REF              a model (`digits`, `digits@3`) or a bundle's folder
   --input FILE     raw rows: .json (a list of objects or of lists), .jsonl, .csv, .parquet,
-                   or - for JSON on stdin; of a folder all such files, by name
+                   or - for JSON on stdin; of a folder all such files, by name. For a model of
+                   texts also .txt, one in each line; for a model of images .png, .jpg, ...
+                   or a folder of them
   --row JSON       one raw row: '{"column": 1.5}' or '[1.5, 2]'; may be given several times
   --output FILE    .json, .jsonl or .csv; without it the predictions go to stdout as JSON.
                    For a folder of rows a folder that is there gets one file for each of them

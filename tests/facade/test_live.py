@@ -164,6 +164,30 @@ def test_what_a_model_uses_is_its_identity_and_nothing_else(script, base, old, n
     assert (after != before) is changes
 
 
+def with_slope(text: str) -> str:
+    """The script with another value for a constant that the model uses."""
+    return NET.replace("SLOPE = 0.1", text)
+
+
+def test_a_set_is_the_same_in_whatever_order(script, base):
+    one, other, more = (
+        code_of(base.configure(model=script(with_slope(f"SLOPE = set({x})"))["MyNet"]))
+        for x in ([0, 8], [8, 0], [8, 1])
+    )
+    assert one == other != more
+
+
+def test_an_object_of_the_script_s_own_class_counts_with_the_class(script, base):
+    text = "from enum import Enum\nclass Slope(Enum):\n    LOW = 0.1\nSLOPE = Slope.LOW"
+    one, other = (
+        code_of(base.configure(model=script(with_slope(t))["MyNet"]))
+        for t in (text, text.replace("0.1", "0.2"))
+    )
+    assert set(one) == set(other)
+    assert "__main__:Slope" in one
+    assert one["__main__:Slope"] != other["__main__:Slope"]
+
+
 @pytest.mark.parametrize("form", ["MyNet(hidden=3)", "partial(MyNet, hidden=3)"])
 def test_arguments_are_given_by_an_instance_or_a_partial(script, base, form):
     names = script(f"{NET}\ngiven = {form}")
@@ -177,6 +201,16 @@ def test_an_instance_with_other_weights_than_it_was_made_with_is_refused(script,
     with pytest.raises(UnknownComponent, match="weights of this MyNet were changed") as told:
         base.configure(model=net)
     assert "pass the class, `MyNet`" in told.value.remedy
+
+
+def test_a_class_of_a_script_is_searched_like_any_other(script, tmp_path):
+    builder = AiModelBuilder.from_recipe("digits", tmp_path / "sweep").configure(
+        *("trainer.epochs=1", "stages.tune.num_trials=2", "~stages.register.gate"),
+        "stages.tune.space.model.hidden.choices=[2,3]",
+        model=script(NET)["MyNet"],
+    )
+    result = builder.build().check()
+    assert result.config["stages"]["tune"]["trial"]["model"]["use"] == "my_net"
 
 
 def test_an_instance_of_a_class_without_a_mark_is_refused(base):
