@@ -11,12 +11,15 @@ from aidn_pipeline.cli import debugger, failure, plan
 from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
-from aidn_pipeline.cli.text import number, seconds, table
-from aidn_pipeline.facade.example import Row, bundle_example
+from aidn_pipeline.cli.overview import SHORT, predicting
+from aidn_pipeline.cli.text import number, pairs, seconds, table
+from aidn_pipeline.errors import DataError, StageFailed
+from aidn_pipeline.facade.builder import AiModelBuilder
+from aidn_pipeline.facade.example import bundle_example
 from aidn_pipeline.facade.result import AiModelResult, shown
 
-SHORT = 120
-"""Characters of a row that is shown in a command."""
+WIDTH = 68
+"""Of the figures beside their name."""
 BASELINE = "baseline_"
 """Begins the name of a metric of the answer that is the same for every row."""
 
@@ -42,6 +45,8 @@ def main(given: Sequence[str]) -> int:
         cause = result.error.__cause__
         failure.tell(result.error, cause, project=result.project, every_frame=request.traceback)
         print(unfinished(result), file=sys.stderr)
+        if isinstance(result.error, (StageFailed, DataError)):
+            print(f"next: {debugging(result, request.builder)}", file=sys.stderr)
         if request.pdb and cause is not None and failure.is_foreign(result.error, cause):
             debugger.post_mortem(cause, result.project, out)
     if request.json:
@@ -55,10 +60,11 @@ def summary(result: AiModelResult, took_s: float) -> str:
     model = {k: v for k, v in result.metrics.items() if not k.startswith(BASELINE)}
     plain = {k.removeprefix(BASELINE): result.metrics[k] for k in result.metrics if k not in model}
     if model:
-        rows.append(("metrics", figures(model)))
+        rows += _block("metrics", pairs(figures(model), width=WIDTH).splitlines())
     if plain:
         answer = "commonest class" if "accuracy" in plain else "mean"
-        rows.append(("baseline", f"{figures(plain)}  (always the {answer} of training)"))
+        told = pairs(figures(plain), width=WIDTH).splitlines()
+        rows += _block("baseline", [*told[:-1], f"{told[-1]}  (always the {answer} of training)"])
     if result.smoke:
         rows.append(("smoke", "every stage ran; nothing was registered or kept"))
         rows.append(("next", f"aidn-run recipe={result.recipe}"))
@@ -92,20 +98,20 @@ def following(result: AiModelResult) -> list[str]:
     """What to type after a run that went through."""
     lines = [f"aidn-run show {result.run}"]
     if result.bundle and result.model:
-        lines.append(f"aidn-run predict {result.model} {_given(bundle_example(result.bundle))}")
+        lines.append(predicting(result.model, result.project))
     return lines
 
 
-def _given(row: Row) -> str:
-    if isinstance(row, bytes):
-        return "--input image.png"
-    text = json.dumps(row)
-    return f"--row {shlex.quote(text)}" if len(text) <= SHORT else "--input rows.json"
+def figures(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Metrics by name, as people read them."""
+    return {name: number(value) for name, value in sorted(metrics.items())}
 
 
-def figures(metrics: Mapping[str, float]) -> str:
-    """Names and values, on one line."""
-    return "  ".join(f"{name} {number(value)}" for name, value in sorted(metrics.items()))
+def debugging(result: AiModelResult, builder: AiModelBuilder) -> str:
+    """The command that runs the failed stage by itself."""
+    stage = next((name for name, ended in result.stages.items() if ended.status == "failed"), "")
+    words = [stage, f"recipe={builder.recipe}", *builder.overrides]
+    return " ".join(["aidn-run debug", *map(shlex.quote, words)])
 
 
 def unfinished(result: AiModelResult) -> str:

@@ -130,6 +130,8 @@ def test_lists_tell_what_there_is(here, say):
     assert "dataset, params?" in say("list", "stages")[1]
     assert "model/mlp" in say("list", "components", "model")[1]
     assert "sampler/tpe" in say("list", "components")[1]
+    assert say("list", "sampler")[1] == say("list", "components", "sampler")[1]
+    assert "did you mean `aidn-run list sampler`?" in say("list", "samplr")[2]
     assert "done" in say("list", "runs")[1]
     assert "digits@1" in say("list", "models")[1]
 
