@@ -54,8 +54,11 @@ def files_of(folder: Path) -> list[Path]:
     Raises:
         UsageError: if other files stand beside them.
     """
-    known = (*PARSERS, ".parquet")
+    # A text file beside others is a note on them; by itself it may hold rows.
+    known = [ending for ending in (*PARSERS, ".parquet") if ending != ".txt"]
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    if any(file.suffix.lower() in IMAGE_ENDINGS for file in files):
+        files = [file for file in files if file.suffix != ".txt"]
     odd = [file for file in files if file.suffix not in known]
     if odd and len(odd) < len(files):
         raise UsageError(
@@ -136,6 +139,11 @@ def parse_json_lines(text: str) -> list[Any]:
             except ValueError as problem:
                 raise ValueError(f"line {number}: {problem}") from problem
     return rows
+
+
+def parse_lines(text: str) -> list[Any]:
+    """A text in each line, for models of texts; empty lines are passed over."""
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def parse_csv(text: str) -> list[Any]:
@@ -234,6 +242,7 @@ PARSERS: Mapping[str, Callable[[str], list[Any]]] = {
     ".json": parse_json,
     ".jsonl": parse_json_lines,
     ".csv": parse_csv,
+    ".txt": parse_lines,
 }
 WRITERS: Mapping[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
     ".json": to_json,

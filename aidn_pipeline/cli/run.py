@@ -22,6 +22,8 @@ WIDTH = 68
 """Of the figures beside their name."""
 BASELINE = "baseline_"
 """Begins the name of a metric of the answer that is the same for every row."""
+TRAINING = ("train_", "val_")
+"""Begin the names of a trainer's metrics; those of `evaluate` are bare."""
 
 
 def main(given: Sequence[str]) -> int:
@@ -57,14 +59,7 @@ def main(given: Sequence[str]) -> int:
 def summary(result: AiModelResult, took_s: float) -> str:
     """The last block of a run: what was made, and what to type next."""
     rows = [("run", f"{result.run}  ({seconds(took_s)})")]
-    model = {k: v for k, v in result.metrics.items() if not k.startswith(BASELINE)}
-    plain = {k.removeprefix(BASELINE): result.metrics[k] for k in result.metrics if k not in model}
-    if model:
-        rows += _block("metrics", pairs(figures(model), width=WIDTH).splitlines())
-    if plain:
-        answer = "commonest class" if "accuracy" in plain else "mean"
-        told = pairs(figures(plain), width=WIDTH).splitlines()
-        rows += _block("baseline", [*told[:-1], f"{told[-1]}  (always the {answer} of training)"])
+    rows += measured(result.metrics)
     if result.smoke:
         rows.append(("smoke", "every stage ran; nothing was registered or kept"))
         rows.append(("next", f"aidn-run recipe={result.recipe}"))
@@ -102,16 +97,30 @@ def following(result: AiModelResult) -> list[str]:
     return lines
 
 
-def figures(metrics: Mapping[str, float]) -> dict[str, str]:
-    """Metrics by name, as people read them."""
-    return {name: number(value) for name, value in sorted(metrics.items())}
-
-
 def debugging(result: AiModelResult, builder: AiModelBuilder) -> str:
     """The command that runs the failed stage by itself."""
     stage = next((name for name, ended in result.stages.items() if ended.status == "failed"), "")
     words = [stage, f"recipe={builder.recipe}", *builder.overrides]
     return " ".join(["aidn-run debug", *map(shlex.quote, words)])
+
+
+def measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What the model is worth, what one answer for all would be, and how training ended."""
+    training = {k: v for k, v in metrics.items() if k == "epoch" or k.startswith(TRAINING)}
+    plain = {k.removeprefix(BASELINE): v for k, v in metrics.items() if k.startswith(BASELINE)}
+    model = {k: v for k, v in metrics.items() if k not in training and not k.startswith(BASELINE)}
+    rows = _block("metrics", figures(model))
+    if plain:
+        answer = "commonest class" if "accuracy" in plain else "mean"
+        *lines, last = figures(plain)
+        rows += _block("baseline", [*lines, f"{last}  (always the {answer} of training)"])
+    return rows + _block("training", figures(training))
+
+
+def figures(metrics: Mapping[str, float]) -> list[str]:
+    """Names and values, as many on a line as fit."""
+    told = {name: number(value) for name, value in sorted(metrics.items())}
+    return pairs(told, width=WIDTH).splitlines()
 
 
 def unfinished(result: AiModelResult) -> str:

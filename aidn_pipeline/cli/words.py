@@ -100,7 +100,9 @@ aidn-run predict REF --row JSON [--row JSON ...] [--output FILE]
 
   REF              a model (`digits`, `digits@3`) or a bundle's folder
   --input FILE     raw rows: .json (a list of objects or of lists), .jsonl, .csv, .parquet,
-                   or - for JSON on stdin; of a folder all such files, by name
+                   or - for JSON on stdin; of a folder all such files, by name. For a model of
+                   texts also .txt, one in each line; for a model of images .png, .jpg, ...
+                   or a folder of them
   --row JSON       one raw row: '{"column": 1.5}' or '[1.5, 2]'; may be given several times
   --output FILE    .json, .jsonl or .csv; without it the predictions go to stdout as JSON.
                    For a folder of rows a folder that is there gets one file for each of them

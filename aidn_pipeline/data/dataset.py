@@ -189,8 +189,14 @@ class DatasetView:
             )
         return whole.filter(pa.array(self._split_codes() == names.index(split)))
 
-    def arrays(self, split: str) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
+    def arrays(
+        self, split: str, *, limit: int | None = None
+    ) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
         """Raw features and targets of one split.
+
+        Args:
+            split: its name.
+            limit: take only the first so many rows.
 
         Returns:
             features of `signature.raw_dtype`, shape (rows, *signature.raw_shape), and targets:
@@ -201,7 +207,7 @@ class DatasetView:
             DataError: if there is no such split, or a feature is no number, missing or infinite.
         """
         signature = self.signature
-        table = self.table(split)
+        table = self.table(split).slice(0, limit)
         y = targets(table[signature.label], signature.task, signature.classes)
         if signature.columns:
             return encode_table(signature.columns, table, where=f"data set {self.name}"), y

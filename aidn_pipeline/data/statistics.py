@@ -12,6 +12,8 @@ DISTINCT_LIMIT = 1_000_000
 """Rows up to which distinct values are counted."""
 TOP = 20
 """Most frequent values that are listed for text."""
+SHOWN = 80
+"""Characters of such a value."""
 
 
 def statistics(table: pa.Table) -> dict[str, JSON]:
@@ -41,7 +43,7 @@ def _column(column: pa.ChunkedArray) -> dict[str, JSON]:
             ((e["counts"], e["values"]) for e in pc.value_counts(column.drop_null()).to_pylist()),
             key=lambda pair: (-pair[0], pair[1]),
         )
-        found["top"] = [[value, count] for count, value in counts[:TOP]]
+        found["top"] = [[value[:SHOWN], count] for count, value in counts[:TOP]]
     return found
 
 

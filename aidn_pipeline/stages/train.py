@@ -62,15 +62,15 @@ class Train(Stage[TrainInputs, TrainOutputs]):
             preprocess=view.preprocess,
             train=tensors(view, "train"),
             validation=tensors(view, "validation") if "validation" in view.splits else None,
-            golden=golden(tensors(view, held_out)[0]),
+            golden=golden(tensors(view, held_out, limit=GOLDEN)[0]),
         )
         fitted = fit(self.trainer, data, ctx)
         return TrainOutputs(fitted.best, fitted.last, ctx.save(Metrics, dict(fitted.metrics)))
 
 
-def tensors(view: DatasetView, split: str) -> tuple[Tensor, Tensor]:
-    """Raw features and targets of a split."""
-    features, targets = view.arrays(split)
+def tensors(view: DatasetView, split: str, *, limit: int | None = None) -> tuple[Tensor, Tensor]:
+    """Raw features and targets of a split, or of its first `limit` rows."""
+    features, targets = view.arrays(split, limit=limit)
     return torch.from_numpy(features), torch.from_numpy(targets)
 
 

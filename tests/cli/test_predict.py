@@ -109,7 +109,7 @@ def test_answers_go_to_a_file_of_the_form_it_names(here, say, tmp_path, rows, su
         ("digits@x", "r.json", "[]", 2, "no version number"),
         ("cats", "r.json", "[]", 2, "no model 'cats'"),
         ("./nowhere", "r.json", "[]", 2, "no bundle"),
-        ("digits", "r.txt", "[]", 2, "cannot be read from"),
+        ("digits", "r.xml", "[]", 2, "cannot be read from"),
         ("digits", "r.json", "[", 3, "cannot be read"),
         ("digits", "r.json", "{}", 3, "not a list"),
         ("digits", "r.json", '[["a"]]', 3, "row 1"),

@@ -106,6 +106,10 @@ def test_the_command_line_answers_folders_files_and_lists_of_files(trained, held
     assert [a["file"] for a in answers] == sorted(a["file"] for a in answers)
     assert found == {file.name: label for file, label in sorted(wanted.items())[:4]}
 
+    (project / "new" / "notes.txt").write_text("taken in May")
+    again = aidn("predict", str(trained.model), "--input", "new", cwd=project)
+    assert json.loads(again.stdout) == answers
+
     (project / "list.csv").write_text("image\n" + "\n".join(a["file"] for a in answers) + "\n")
     for source in ("list.csv", answers[0]["file"]):
         done = aidn(
@@ -122,7 +126,7 @@ def test_a_broken_image_names_its_row_and_its_file(trained, project):
     done = aidn("predict", str(trained.model), "--input", "broken", cwd=project)
     assert done.returncode == 3
     assert "the image cannot be read" in done.stderr
-    assert "at: row 1, column image: broken/a.png" in done.stderr
+    assert "at: broken, row 1, column image: broken/a.png" in done.stderr
 
 
 def test_a_text_from_elsewhere_opens_no_file(trained, project):

@@ -62,13 +62,14 @@ def test_a_text_alone_is_a_row_and_padding_does_not_change_its_answer(trained):
 def test_the_command_line_answers_texts_of_a_file(trained, project):
     (project / "new.csv").write_text('body\n"Hello,\nI was charged twice."\n')
     (project / "new.json").write_text(json.dumps([{"body": "Hello,\nI was charged twice."}]))
+    (project / "new.txt").write_text("Hello,   I was charged twice.\n\n")
     answers = []
-    for name in ("new.csv", "new.json"):
+    for name in ("new.csv", "new.json", "new.txt"):
         done = aidn("predict", str(trained.model), "--input", name, cwd=project)
         assert done.returncode == 0, done.stderr
         answers.append(json.loads(done.stdout))
 
-    assert answers[0] == answers[1]
+    assert answers[0] == answers[1] == answers[2]
     assert len(answers[0]) == 1
 
 
@@ -77,7 +78,7 @@ def test_a_number_in_the_place_of_a_text_names_its_row(trained, project):
     done = aidn("predict", str(trained.model), "--input", "wrong.json", cwd=project)
 
     assert done.returncode == 3
-    assert "5 is no text but int\n  at: row 2, column body" in done.stderr
+    assert "5 is no text but int\n  at: wrong.json, row 2, column body" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.stage import NoInputs, Predecessor
 from aidn_pipeline.errors import Interrupted
 from aidn_pipeline.stages.split import SplitInputs
+from aidn_pipeline.stages.tokenize import TokenizeInputs
 from aidn_pipeline.stages.train import TrainInputs, TrainOutputs
 from aidn_pipeline.testing.context import Bench
 from aidn_pipeline.training.external import EXTERNAL
@@ -23,12 +24,14 @@ from aidn_pipeline.training.external import EXTERNAL
 MODULES = (
     "data.sources.digits",
     "data.sources.table",
+    "data.sources.tickets",
     "data.dataset",
     "training.trainer",
     "training.losses",
     "training.metrics",
     "training.models.mlp",
     "training.models.cnn",
+    "training.models.transformer_encoder",
     "training.augmentations",
     "training.policy",
     "training.early_stop",
@@ -37,6 +40,7 @@ MODULES = (
     "stages.train",
     "stages.snapshot",
     "stages.split",
+    "stages.tokenize",
     "stages.evaluate",
     "stages.export",
 )
@@ -84,6 +88,14 @@ def csv_dataset(
     source = {"use": "table", "path": "small.csv", "task": task}
     whole = bench.run(stage(use="snapshot", source=source), NoInputs(), "snapshot").dataset
     return bench.run(stage(use="split"), SplitInputs(whole), "split").dataset
+
+
+def text_dataset(bench: Bench, *, rows: int = 200) -> Dataset:
+    """Texts that can be learned, split and tokenized."""
+    source = {"use": "tickets", "rows": rows}
+    whole = bench.run(stage(use="snapshot", source=source), NoInputs(), "snapshot").dataset
+    split = bench.run(stage(use="split"), SplitInputs(whole), "split").dataset
+    return bench.run(stage(use="tokenize"), TokenizeInputs(split), "tokenize").dataset
 
 
 def train(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.training import HARD, INDEX, continuing, csv_dataset, interrupt, train
+from support.training import HARD, INDEX, continuing, csv_dataset, interrupt, text_dataset, train
 
 from aidn_pipeline.core.artifact import Dataset
 from aidn_pipeline.core.events import Notice
@@ -54,6 +54,19 @@ def test_an_interrupted_training_ends_in_the_same_bytes(bench, dataset, name):
         work = f"cut at {looks}"
         interrupt(bench, dataset, work, looks, SETTINGS[name])
         assert train(bench, dataset, work, SETTINGS[name]) == straight
+
+
+def test_a_training_on_texts_ends_in_the_same_bytes_too(bench):
+    texts = text_dataset(bench)
+    settings = {
+        "model": {"use": "transformer_encoder", "width": 16, "layers": 1, "dropout": 0.2},
+        "epochs": 2,
+    }
+    straight = train(bench, texts, "straight", settings)
+    for looks in (0, 3, 7):
+        work = f"cut at {looks}"
+        interrupt(bench, texts, work, looks, settings)
+        assert train(bench, texts, work, settings) == straight
 
 
 def test_a_training_interrupted_twice_in_one_epoch_ends_in_the_same_bytes(bench, dataset):
