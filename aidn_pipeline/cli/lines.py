@@ -65,7 +65,7 @@ class Lines:
             case TrialFinished():
                 return _trial(event)
             case Notice():
-                return event.text
+                return event.text if event.level == "warning" else f"  {event.text}"
             case Progress() if time.monotonic() - self._last >= EVERY_S:
                 current = self._progress.current
                 return f"{current}: {detail(self._progress.stages[current], time.monotonic())}"

@@ -61,9 +61,7 @@ def _next(project: Project) -> str:
             runs = list(store.records.iterate("run"))
             if runs:
                 status = run_status(store, runs[-1])
-                return "\n".join(
-                    [*_last(runs[-1], status, store), *_after(runs[-1], status, store)]
-                )
+                return "\n".join([*_last(runs[-1], status, store), *after(runs[-1], status, store)])
     return _first(project)
 
 
@@ -111,7 +109,10 @@ def telling(record: Mapping[str, Any], store: Store) -> list[tuple[str, float]]:
     return [(name, metrics[name]) for name in dict.fromkeys(names[:2])]
 
 
-def _after(record: Mapping[str, Any], status: str, store: Store) -> Iterator[str]:
+def after(
+    record: Mapping[str, Any], status: str, store: Store, *, shown: bool = False
+) -> Iterator[str]:
+    """What to type next; not to show the run, if that is what is done."""
     facts, show = record["facts"], f"aidn-run show {record['run']}"
     again = command(record)
     if "debug" in facts:
@@ -119,18 +120,18 @@ def _after(record: Mapping[str, Any], status: str, store: Store) -> Iterator[str
         return
     match status:
         case "interrupted":
-            yield f"next: {again}    (it goes on where it stopped)"
+            lines = [f"{again}    (it goes on where it stopped)"]
         case "failed":
-            yield f"next: {again}    (finished stages are reused)"
-            if stage := failed_stage(record):
-                yield f"      aidn-run debug {stage} {again.removeprefix('aidn-run ')}"
-        case "gate_not_met":
-            yield f"next: {show}"
-        case _:
+            stage = failed_stage(record)
+            lines = [f"{again}    (finished stages are reused)"]
+            lines += [f"aidn-run debug {stage} {again.removeprefix('aidn-run ')}"] if stage else []
+        case "done":
             model = model_of_run(stage_results(record, store), store)
-            yield f"next: {show}"
-            if model is not None and status == "done":
-                yield f"      aidn-run predict {model} --input rows.json"
+            lines = [] if shown else [show]
+            lines += [f"aidn-run predict {model} --input rows.json"] if model else []
+        case _:
+            lines = [] if shown else [show]
+    yield from (f"{'next: ' if n == 0 else '      '}{line}" for n, line in enumerate(lines))
 
 
 def command(record: Mapping[str, Any]) -> str:

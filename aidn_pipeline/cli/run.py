@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,10 @@ SHORT = 120
 """Characters of a row that is shown in a command."""
 BASELINE = "baseline_"
 """Begins the name of a metric of the answer that is the same for every row."""
+TRAINING = ("train_", "val_")
+"""Begin the names of a trainer's metrics; those of `evaluate` are bare."""
+WIDTH = 76
+"""Characters of a line of figures."""
 
 
 def main(given: Sequence[str]) -> int:
@@ -52,13 +57,7 @@ def main(given: Sequence[str]) -> int:
 def summary(result: AiModelResult, took_s: float) -> str:
     """The last block of a run: what was made, and what to type next."""
     rows = [("run", f"{result.run}  ({seconds(took_s)})")]
-    model = {k: v for k, v in result.metrics.items() if not k.startswith(BASELINE)}
-    plain = {k.removeprefix(BASELINE): result.metrics[k] for k in result.metrics if k not in model}
-    if model:
-        rows.append(("metrics", figures(model)))
-    if plain:
-        answer = "commonest class" if "accuracy" in plain else "mean"
-        rows.append(("baseline", f"{figures(plain)}  (always the {answer} of training)"))
+    rows += measured(result.metrics)
     if result.smoke:
         rows.append(("smoke", "every stage ran; nothing was registered or kept"))
         rows.append(("next", f"aidn-run recipe={result.recipe}"))
@@ -103,9 +102,24 @@ def _given(row: Row) -> str:
     return f"--row {shlex.quote(text)}" if len(text) <= SHORT else "--input rows.json"
 
 
-def figures(metrics: Mapping[str, float]) -> str:
-    """Names and values, on one line."""
-    return "  ".join(f"{name} {number(value)}" for name, value in sorted(metrics.items()))
+def measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What the model is worth, what one answer for all would be, and how training ended."""
+    training = {k: v for k, v in metrics.items() if k == "epoch" or k.startswith(TRAINING)}
+    plain = {k.removeprefix(BASELINE): v for k, v in metrics.items() if k.startswith(BASELINE)}
+    model = {k: v for k, v in metrics.items() if k not in training and not k.startswith(BASELINE)}
+    rows = [*_block("metrics", figures(model))]
+    if plain:
+        answer = "commonest class" if "accuracy" in plain else "mean"
+        [line] = figures(plain)
+        rows.append(("baseline", f"{line}  (always the {answer} of training)"))
+    return rows + _block("training", figures(training))
+
+
+def figures(metrics: Mapping[str, float]) -> list[str]:
+    """Names and values, as many on a line as fit."""
+    texts = [f"{name}\N{NO-BREAK SPACE}{number(value)}" for name, value in sorted(metrics.items())]
+    lines = textwrap.wrap("  ".join(texts), WIDTH, break_on_hyphens=False, break_long_words=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def unfinished(result: AiModelResult) -> str:

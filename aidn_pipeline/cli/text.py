@@ -1,7 +1,8 @@
 """Figures, tables and curves as plain text."""
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -57,6 +58,21 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: 
         for row in everything
     )
     return "\n".join((indent + line).rstrip() for line in padded)
+
+
+def pairs(values: Mapping[str, str], *, label: str = "", width: int = 78) -> str:
+    """`name value` pairs two spaces apart, wrapped between them, behind a label."""
+    # A no-break space holds a pair together while the text is filled.
+    text = "  ".join(f"{k} {v}".replace(" ", "\u00a0") for k, v in values.items())
+    filled = textwrap.fill(
+        text,
+        width,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return filled.replace("\u00a0", " ")
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:

@@ -78,11 +78,16 @@ aidn-run list models               registered versions
     ),
     "show": Word(
         "show",
-        "show a run: stages, parameters, metrics, curves, artifacts",
+        "show a run, or what a recipe comes to",
         """\
-aidn-run show [RUN]
+aidn-run show [RUN] [--json]
+aidn-run show recipe=NAME [key=value ...]
 
-Shows a run by its id, or by the beginning of one; the newest if none is given.
+Shows a run by its id, or by the beginning of one; the newest if none is given: its plan with the
+artifacts, parameters, trials, metrics, curves and model, and what to type next.
+Of a recipe it shows every value as YAML, each with the file and line, or the override, it is from.
+
+  --json   the run as one JSON object (schemas/run.schema.json)
 """,
     ),
     "predict": Word(

@@ -130,7 +130,7 @@ class LiveCode:
             else:
                 self._take_module(value.__module__)
         elif _is_plain(value):
-            self.digests[place] = Fingerprint.of("constant", repr(value)).digest
+            self.digests[place] = Fingerprint.of("constant", _text(value)).digest
         else:
             self._take_other(place, value, owner)
 
@@ -144,7 +144,10 @@ class LiveCode:
                 where=_where(owner),
                 remedy=f"make it inside {owner.__qualname__}, or in a module that is imported",
             )
-        self._take_module(kind.__module__)
+        if kind.__module__ == owner.__module__:
+            self.take_object(kind)
+        else:
+            self._take_module(kind.__module__)
         self.digests[place] = Fingerprint.of("constant", [kind.__qualname__, text]).digest
 
     def _take_module(self, name: str) -> None:
@@ -232,11 +235,22 @@ def _definitions(tree: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return all(_is_plain(item) for item in value)
     if isinstance(value, Mapping):
         return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
     return isinstance(value, PLAIN)
+
+
+def _text(value: Any) -> str:
+    # The order of a set is that of this process.
+    if isinstance(value, (set, frozenset)):
+        return f"{type(value).__name__} {sorted(map(_text, value))}"
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__} {[_text(item) for item in value]}"
+    if isinstance(value, Mapping):
+        return f"{type(value).__name__} {[(_text(k), _text(v)) for k, v in value.items()]}"
+    return repr(value)
 
 
 def _is_installed(file: Path) -> bool:

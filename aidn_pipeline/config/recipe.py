@@ -36,6 +36,11 @@ RUN_FIELDS = (
         doc="full survives a power cut, process the death of processes",
     ),
     FieldSpec(
+        name="executor",
+        type={"literal": ["inline"]},
+        doc="where stages run; inline is in this process, one after the other",
+    ),
+    FieldSpec(
         name="smoke",
         type="bool",
         default=False,

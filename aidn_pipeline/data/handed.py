@@ -19,7 +19,10 @@ LABEL = "label"
 WIDEST = 16_384
 """Numbers of one example; each is a column."""
 LEVELS = 255.0
-FORMS = "pass (X, y) of arrays or tensors, or a data frame and `target=` the name of its label"
+FORMS = (
+    "pass (X, y) of arrays or tensors, or a data frame and `target=` the name of its label; of a "
+    "file write `configure(source='table')`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,9 @@ def _part(value: Any, target: str | None, split: str) -> Part:
         columns = {name: [row.get(name) for row in value] for name in names}
         part = _named(table_of(columns, where=split), target, split)
     else:
-        raise DataError(f"a {type(value).__name__} is no data", where=split, remedy=FORMS)
+        raise DataError(
+            f"this is {type(value).__name__}: not data to train on", where=split, remedy=FORMS
+        )
     if part.table.num_rows == 0:
         raise DataError("there are no rows", where=split, remedy="check where they come from")
     check_labels(part.table, part.label, split)
@@ -115,6 +120,8 @@ def _part(value: Any, target: str | None, split: str) -> Part:
 
 def _named(table: pa.Table, target: str | None, split: str) -> Part:
     names = table.column_names
+    if not names:
+        raise DataError("the table has no columns", where=split, remedy=FORMS)
     if target is None:
         raise DataError(
             "the label of a table must be named",
@@ -199,6 +206,12 @@ def _labels(ys: Any, split: str) -> pa.Array:
     array = _array(ys, split, "y")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    if array.ndim == 0:
+        raise DataError(
+            f"y is {type(ys).__name__}, not an array",
+            where=split,
+            remedy="pass one label for each example",
+        )
     if array.ndim != 1:
         raise DataError(
             f"y has the shape {array.shape}; it is one label for each example",

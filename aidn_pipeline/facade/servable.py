@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.signature import Signature
-from aidn_pipeline.errors import UsageError
+from aidn_pipeline.errors import DataError, UsageError
 from aidn_pipeline.facade.example import Row, example_row
 from aidn_pipeline.facade.predictions import Predictions
 from aidn_pipeline.facade.predictor import (
@@ -150,7 +150,28 @@ class Servable:
 
 
 def _is_frame(value: Any) -> bool:
-    return isinstance(value, Mapping) or any(hasattr(value, name) for name in FRAMES)
+    if isinstance(value, Mapping):
+        single = [name for name, column in value.items() if not _has_rows(column)]
+        if single:
+            raise DataError(
+                f"column {single[0]!r} is a single value; a mapping is columns of many rows",
+                where=f"column {single[0]}",
+                remedy="pass one row as a list: `[row]`",
+            )
+        return True
+    if any(hasattr(value, name) for name in FRAMES):
+        return True
+    if not _has_rows(value):
+        raise DataError(
+            f"rows are wanted, and this is {type(value).__name__}",
+            where="rows",
+            remedy="pass a list of rows, an array or a data frame; a file: `aidn-run predict`",
+        )
+    return False
+
+
+def _has_rows(value: Any) -> bool:
+    return hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
 
 
 def _is_matrix(value: Any, width: int) -> bool:

@@ -23,6 +23,8 @@ from aidn_pipeline.sweep.trial import Failure, History, Mode, Segment, Trial, pa
 
 PLACE = "\nraised in "
 """Begins where in its training a trial failed, behind the error."""
+SHOWN = 3
+"""Distinct errors that are told of."""
 REDRAWS = 8
 """Draws after a duplicate before a point without a trial is looked for."""
 
@@ -196,9 +198,11 @@ class Driver:
 
 
 def errors_of(failed: Sequence[Trial]) -> str:
-    """The distinct errors with their counts, the commonest first."""
-    counts = Counter(trial.error.partition(PLACE)[0] for trial in failed)
-    return "; ".join(f"{count}x {text}" for text, count in counts.most_common())
+    """The distinct errors with their counts, the commonest first; of many the first few."""
+    counts = Counter(trial.error.partition(PLACE)[0] for trial in failed).most_common()
+    shown = [f"{count}x {text}" for text, count in counts[:SHOWN]]
+    others = sum(count for _, count in counts[SHOWN:])
+    return "; ".join([*shown, *([f"{others} others"] if others else [])])
 
 
 def _unseen(space: Space, keys: set[bytes], rng: np.random.Generator) -> Mapping[str, Any] | None:

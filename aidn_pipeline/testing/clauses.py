@@ -21,6 +21,7 @@ def hold(condition: object, problem: str, *, where: str = "", remedy: str = "") 
     Raises:
         ContractBroken: if the condition is not true.
     """
+    __tracebackhide__ = True  # pytest shows the clause, not this function
     if not condition:
         raise ContractBroken(problem, where=where, remedy=remedy)
 

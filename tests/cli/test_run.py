@@ -40,8 +40,12 @@ def last_block(out):
 def test_the_last_block_names_run_metrics_model_bundle_and_the_next_command(here, say):
     _, out, _ = say(*QUICK)
     block = last_block(out)
-    assert list(block) == ["run", "metrics", "baseline", "model", "bundle", "python", "next"]
-    assert "accuracy" in block["metrics"][0]
+    assert list(block) == [
+        *("run", "metrics", "baseline", "training", "model", "bundle", "python", "next")
+    ]
+    assert block["metrics"][0].startswith("accuracy 0.")
+    assert block["training"][0].startswith("epoch ")
+    assert all(len(line) <= len("baseline  ") + 76 for line in block["metrics"])
     assert block["next"][0].startswith("aidn-run show 2")
     assert block["next"][1] == "aidn-run predict digits@1 --input rows.json"
 
@@ -111,7 +115,7 @@ def test_a_bundle_folder_that_was_deleted_comes_back(copied, say):
 def test_show_tells_of_the_newest_run(here, say):
     code, out, _ = say("show")
     assert code == 0
-    assert all(word in out for word in ("digits", "train_loss", "model digits@1", "bundle"))
+    assert all(word in out for word in ("digits", "train_loss", "digits@1", "bundle"))
 
 
 def test_show_finds_a_run_by_its_beginning(here, say):

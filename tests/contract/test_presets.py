@@ -69,6 +69,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "model/cnn": {"signatures": IMAGES},
     "model/embedding_bag": {"signatures": TEXTS},
     "model/transformer_encoder": {"signatures": TEXTS},
+    "transform/normalize": {"shape": (2, 3, 3)},
     "transform/tabular": {"rows": lambda _: CODED.clone()},
     "model/mlp": {"signatures": (*ModelSuite.signatures, *IMAGES)},
 }
@@ -80,6 +81,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "lr_scheduler/step": {"step_size": 4},
     "metric/top_k": {"k": 1},
     "trainer/trainer": example_trainer(),
+    "transform/normalize": {"mean": [0.1, -0.2], "std": [0.5, 2.0]},
     "transform/tabular": {
         "center": [0.1, 0.0, -0.5],
         "scale": [2.0, 1.0, 0.5],

@@ -1,9 +1,16 @@
 """Every built-in source keeps its contract."""
 
+import atexit
 import json
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
 
 from support import pictures
 
+from aidn_pipeline.data.table import identity, parquet_bytes
+from aidn_pipeline.testing.examples import example_table
 from aidn_pipeline.testing.source import SourceSuite
 
 
@@ -56,3 +63,17 @@ class TestImageFolder(SourceSuite):
 
     def project(self, folder):
         pictures.digits(folder / "photos", 30)
+
+
+@cache
+def handed_over():
+    folder = Path(tempfile.mkdtemp(prefix="aidn-memory-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    table = example_table().table
+    (folder / "rows.parquet").write_bytes(parquet_bytes(table))
+    return {"content": identity(table), "file": str(folder / "rows.parquet")}
+
+
+class TestMemory(SourceSuite):
+    make = staticmethod(lambda: {"use": "memory", **handed_over()})
+    rows = 48

@@ -26,6 +26,13 @@ class TestSplit(StageSuite):
         return {"dataset": example_dataset(bench, split=False)}
 
 
+class TestSplitRows(StageSuite):
+    make = staticmethod(lambda: {"use": "split_rows", "train": 36, "test": 12})
+
+    def inputs(self, bench):
+        return {"dataset": example_dataset(bench, split=False)}
+
+
 class TestPrepare(StageSuite):
     make = staticmethod(lambda: {"use": "prepare"})
 
@@ -56,7 +63,7 @@ class TestTrain(StageSuite):
     )
     indifferent = {"trainer.checkpoint.every_steps": 1, "trainer.checkpoint.keep": 1}
     shorter = {"trainer.epochs": 1}
-    kill_points = 40
+    kill_points = 30
 
     def inputs(self, bench):
         return {"dataset": example_dataset(bench)}
@@ -75,6 +82,7 @@ class TestSweep(StageSuite):
     indifferent = {"max_failures": 1}
     shorter = {"num_trials": 1}
     kill_points = 20
+    another_process = False  # its trials are the work of `train`
 
     def inputs(self, bench):
         return {"dataset": example_dataset(bench)}

@@ -153,6 +153,22 @@ def test_a_frame_that_does_not_fit_is_told_by_row_and_column(result, change, pro
     assert told.value.where == where
 
 
+@pytest.mark.parametrize("call", ["predict", "predict_batch", "stream"])
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (None, "this is NoneType"),
+        (3, "this is int"),
+        ("rows.csv", "this is str"),
+        ({"p00": 1.0}, "'p00' is a single value"),
+        ([1.0, 2.0], "row 1 is float"),
+    ],
+)
+def test_what_is_no_rows_is_a_typed_error(result, call, rows, problem):
+    with pytest.raises(DataError, match=problem):
+        list(getattr(result, call)(rows))
+
+
 def test_a_value_of_another_kind_is_told_by_row_and_column(prepared):
     frame = pandas.DataFrame(
         {"day": ["2026-01-01", "soon"], "kind": ["a", "b"], "amount": [1, 2], "open": [True, True]}

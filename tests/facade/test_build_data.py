@@ -179,7 +179,7 @@ def test_a_smoke_run_with_data_keeps_nothing(builder):
 
 
 WRONG = {
-    "no pair": ({"train": X}, "a ndarray is no data", "pass \\(X, y\\)"),
+    "no pair": ({"train": X}, "this is ndarray", "pass \\(X, y\\)"),
     "lengths": ({"train": (X, Y[:-1])}, "200 examples and 199 labels", "same order"),
     "one axis": ({"train": (X[:, 0], Y)}, "shape \\(200,\\)", "reshape"),
     "one hot": ({"train": (X, np.eye(2)[Y])}, "y has the shape \\(200, 2\\)", "argmax"),

@@ -164,6 +164,30 @@ def test_what_a_model_uses_is_its_identity_and_nothing_else(script, base, old, n
     assert (after != before) is changes
 
 
+def with_slope(text: str) -> str:
+    """The script with another value for a constant that the model uses."""
+    return NET.replace("SLOPE = 0.1", text)
+
+
+def test_a_set_is_the_same_in_whatever_order(script, base):
+    one, other, more = (
+        code_of(base.configure(model=script(with_slope(f"SLOPE = set({x})"))["MyNet"]))
+        for x in ([0, 8], [8, 0], [8, 1])
+    )
+    assert one == other != more
+
+
+def test_an_object_of_the_script_s_own_class_counts_with_the_class(script, base):
+    text = "from enum import Enum\nclass Slope(Enum):\n    LOW = 0.1\nSLOPE = Slope.LOW"
+    one, other = (
+        code_of(base.configure(model=script(with_slope(t))["MyNet"]))
+        for t in (text, text.replace("0.1", "0.2"))
+    )
+    assert set(one) == set(other)
+    assert "__main__:Slope" in one
+    assert one["__main__:Slope"] != other["__main__:Slope"]
+
+
 @pytest.mark.parametrize("form", ["MyNet(hidden=3)", "partial(MyNet, hidden=3)"])
 def test_arguments_are_given_by_an_instance_or_a_partial(script, base, form):
     names = script(f"{NET}\ngiven = {form}")
@@ -177,6 +201,69 @@ def test_an_instance_with_other_weights_than_it_was_made_with_is_refused(script,
     with pytest.raises(UnknownComponent, match="weights of this MyNet were changed") as told:
         base.configure(model=net)
     assert "pass the class, `MyNet`" in told.value.remedy
+
+
+def test_a_class_of_a_script_is_searched_like_any_other(script, tmp_path):
+    builder = AiModelBuilder.from_recipe("digits", tmp_path / "sweep").configure(
+        *("trainer.epochs=1", "stages.tune.num_trials=2", "~stages.register.gate"),
+        "stages.tune.space.model.hidden.choices=[2,3]",
+        model=script(NET)["MyNet"],
+    )
+    result = builder.build().check()
+    assert result.config["stages"]["tune"]["trial"]["model"]["use"] == "my_net"
+
+
+MORE = """
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+import pyarrow as pa
+from aidn_pipeline import Dataset, Metrics, SourceTable, StageContext, component
+
+@component("stage", "count_rows")
+def count_rows(dataset: Dataset, ctx: StageContext, *, times: int = 1) -> Metrics:
+    rows = ctx.load(dataset).table("train").num_rows
+    return ctx.save(Metrics, {"counted": float(times * rows)})
+
+@component("sampler", "corner")
+@dataclass(frozen=True, kw_only=True)
+class Corner:
+    hidden: int = 4
+
+    def propose(self, space: Any, history: Any, rng: Any) -> Any:
+        return {"optimizer.lr": 0.01, "model.hidden": (32, 64, 128)[len(history.trials)]}
+
+@component("source", "ramp")
+@dataclass(frozen=True, kw_only=True)
+class Ramp:
+    rows: int = 60
+
+    def read(self, project: Path) -> SourceTable:
+        x = [float(i) for i in range(self.rows)]
+        table = pa.table({"x": x, "high": [i >= self.rows / 2 for i in range(self.rows)]})
+        return SourceTable(
+            name="ramp", table=table, label="high", task="binary", features=("x",), shape=(1,)
+        )
+"""
+
+
+def test_a_stage_of_a_script_takes_its_place_among_the_others(script, base):
+    stage = {"use": script(MORE)["count_rows"], "inputs": {"dataset": "split.dataset"}, "times": 2}
+    result = base.configure(**{"stages.count": stage}).build().check()
+    assert result.metrics["counted"] == 2 * result.experiment_info.dataset.splits["train"]
+
+
+def test_a_sampler_and_a_source_of_a_script_are_given_as_they_are(script, tmp_path):
+    names = script(MORE)
+    builder = AiModelBuilder.from_recipe("digits", tmp_path / "own").configure(
+        *("trainer.epochs=1", "stages.tune.num_trials=2", "~stages.register.gate"),
+        sampler=names["Corner"](hidden=5),
+        source=names["Ramp"](rows=80),
+    )
+    result = builder.build().check()
+
+    assert result.experiment_info.dataset.rows == 80
+    assert result.config["stages"]["tune"]["sampler"] == {"use": "corner", "hidden": 5}
 
 
 def test_an_instance_of_a_class_without_a_mark_is_refused(base):

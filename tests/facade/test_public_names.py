@@ -32,6 +32,9 @@ def written_for_users() -> Iterator[tuple[str, str]]:
             yield f"{document.relative_to(ROOT)}", found["text"]
     for file in sorted((ROOT / "docs").rglob("*.py")):
         yield f"{file.relative_to(ROOT)}", file.read_text(encoding="utf-8")
+    for file in sorted((PACKAGE / "cli" / "templates").rglob("*.py.tmpl")):
+        text = file.read_text(encoding="utf-8")
+        yield f"{file.relative_to(ROOT)}", re.sub(r"\{\{.*?\}\}", "x", text)
     for name, text in foreign.MODULES.items():
         yield f"foreign/{name}", text.replace("{package}", "ringkit")
     values = {"package": "churn", "class": "Churn", "data_python": "''"}

@@ -166,6 +166,14 @@ def test_too_many_failures_end_the_sweep_with_the_distinct_errors() -> None:
         )
 
 
+def test_of_many_distinct_errors_the_commonest_are_told() -> None:
+    layers = {"layers": [5, 6, 7, 8, 9, 10]}
+    with pytest.raises(StageFailed) as caught:
+        sweep(MemoryContext(), trial=ToyTrainer(fail_above=0), space=layers, max_failures=5)
+    assert caught.value.problem.count("1x DataError") == 3
+    assert caught.value.problem.endswith("; 3 others")
+
+
 def test_after_too_many_failures_the_failed_trials_run_again() -> None:
     ctx = MemoryContext()
     with pytest.raises(StageFailed):

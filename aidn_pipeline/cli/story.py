@@ -1,0 +1,238 @@
+"""A run told in parts: its plan, parameters, trials, metrics, curves, artifacts and model."""
+
+import json
+import textwrap
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aidn_pipeline.cli.overview import after, failed_stage
+from aidn_pipeline.cli.plot import plot
+from aidn_pipeline.cli.text import number, pairs, seconds, size, sparkline, table
+from aidn_pipeline.core.artifact import Metrics, ModelVersion, Params, Report
+from aidn_pipeline.core.record import StageRecord
+from aidn_pipeline.engine.run import run_status
+from aidn_pipeline.facade.models import model_of_run
+from aidn_pipeline.facade.runs import bundle_of, stage_records, stage_results
+from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.store.store import Store
+from aidn_pipeline.tracking.segment import merge, read_segment
+
+WIDTH = 78
+TRIALS = 10
+"""The best trials that are listed."""
+NAMED = ("loss", "rmse", "mae")
+"""Ends of the names of what training and validation share, the most telling first."""
+
+Stages = Mapping[str, StageRecord]
+
+
+def told(record: Mapping[str, Any], store: Store, workspace: Workspace) -> Iterator[str]:
+    """The lines about a run."""
+    status, stages = run_status(store, record), stage_records(record, store)
+    yield from _head(record, status)
+    yield from _part("plan", _plan(record, stages, status))
+    yield from _part("parameters", _parameters(record, stages, store))
+    yield from _part("trials", _trials(stages, store))
+    yield from _part("metrics", _metrics(stages, store))
+    yield from _part("curves", _curves(stages, store))
+    yield from _part("model", _model(record, store, workspace))
+    yield ""
+    yield from after(record, status, store, shown=True)
+
+
+def _part(title: str, lines: Iterator[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield from ["", title, *(f"  {line}".rstrip() for line in found)]
+
+
+def _head(record: Mapping[str, Any], status: str) -> Iterator[str]:
+    facts = record["facts"]
+    yield f"run {record['run']}  {record['recipe']}  {status}"
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record["started"]))
+    rows = {"started": f"{started}, took {seconds(facts.get('seconds'))}"}
+    if facts.get("overrides"):
+        rows["changes"] = "  ".join(facts["overrides"])
+    if "debug" in facts:
+        rows["for"] = f"debug of {facts['debug']}"
+    if facts.get("error"):
+        rows |= {"error": facts["error"]["problem"], "fix": facts["error"]["remedy"]}
+    for name, text in rows.items():
+        for line in text.splitlines():
+            yield textwrap.fill(
+                line,
+                WIDTH,
+                initial_indent=f"  {name:<9}",
+                subsequent_indent=" " * 11,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+
+
+def _plan(record: Mapping[str, Any], stages: Stages, status: str) -> Iterator[str]:
+    facts, rows = record["facts"], []
+    actions = facts.get("actions", {})
+    for name in facts.get("order", list(stages)):
+        stage = stages.get(name)
+        if stage is None:
+            ended = name == failed_stage(record)
+            action = status if ended and status != "running" else actions.get(name, "-")
+            rows.append([name, action, "", "", ""])
+            continue
+        took = seconds(stage.observed.get("seconds"))
+        for n, (port, artifact) in enumerate(stage.outputs.items()):
+            first = [name, actions.get(name, ""), took] if n == 0 else ["", "", ""]
+            rows.append([*first, port, artifact.digest[3:11], size(artifact.size)])
+    header = ["stage", "action", "made in", "artifact", "id", "size"]
+    yield from table(rows, header=header).splitlines()
+
+
+def _parameters(record: Mapping[str, Any], stages: Stages, store: Store) -> Iterator[str]:
+    """Every component with what is set of it; what was searched has the values that were found."""
+    config = record["facts"].get("config", {}).get("stages", {})
+    trained = [fields["trainer"].get("use") for fields in config.values() if "trainer" in fields]
+    rows: dict[str, dict[str, str]] = {}
+    for name in record["facts"].get("order", config):
+        fields = dict(config.get(name, {}))
+        if isinstance(fields.get("trial"), Mapping) and fields["trial"].get("use") in trained:
+            # The trainer of the trials is told of once, with what was found for it.
+            del fields["trial"]
+        found = stages[name].hashed.get("fields", {}) if name in stages else {}
+        for path, use, values in _components(name, _over(fields, found)):
+            said = {k: _short(v) for k, v in values.items() if v not in (None, {}, [], False)}
+            if said or (use != path.rpartition(".")[2] and use != name):
+                rows[f"{path}: {use}" if use != path else path] = said
+    for params in _values(stages, store, Params):
+        rows["found by the sweep"] = {k: _short(v) for k, v in params.items()}
+    margin = max(map(len, rows), default=0) + 2
+    for path, values in rows.items():
+        yield from pairs(values, label=f"{path:<{margin}}", width=WIDTH).splitlines() or [path]
+
+
+def _over(fields: Any, found: Any) -> Any:
+    if isinstance(fields, Mapping) and isinstance(found, Mapping):
+        return {k: _over(v, found[k]) if k in found else v for k, v in fields.items()}
+    if isinstance(found, Mapping) or found == "searched":
+        return fields
+    return found
+
+
+def _components(path: str, value: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Components by their path: each one's name and its plain fields."""
+    if isinstance(value, Mapping) and "use" in value:
+        inner = [k for k, v in value.items() if isinstance(v, Mapping) and "use" in v]
+        skipped = ("use", "inputs", "space", *inner)
+        yield path, value["use"], {k: v for k, v in value.items() if k not in skipped}
+        for key in inner:
+            yield from _components(f"{path}.{key}", value[key])
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{k} {_short(v)}" if isinstance(v, Mapping) else f"{k}={_short(v)}"
+            for k, v in value.items()
+        )
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _values(stages: Stages, store: Store, kind: type[Any]) -> Iterator[Mapping[str, Any]]:
+    for stage in stages.values():
+        for artifact in stage.outputs.values():
+            if isinstance(artifact, kind) and store.has(artifact):
+                yield store.read_json(artifact)
+
+
+def _trials(stages: Stages, store: Store) -> Iterator[str]:
+    for stage in stages.values():
+        artifact = stage.outputs.get("trials")
+        if not isinstance(artifact, Report) or not store.has(artifact):
+            continue
+        found = store.read_json(artifact)
+        metric, sign = found["objective"]["metric"], found["objective"]["mode"] == "max"
+        ended = [t for t in found["trials"] if t["value"] is not None]
+        ended.sort(key=lambda t: t["value"], reverse=sign)
+        other = [t for t in found["trials"] if t["value"] is None]
+        rows = [
+            [
+                str(t["number"] + 1),
+                number(t["value"]) if t["value"] is not None else t["error"] or "-",
+                t["state"],
+                str(t["epochs"]),
+                "  ".join(f"{k} {_short(v)}" for k, v in t["params"].items()),
+            ]
+            for t in [*ended, *other][:TRIALS]
+        ]
+        yield from table(rows, header=["trial", metric, "state", "epochs", "params"]).splitlines()
+        if len(found["trials"]) > TRIALS:
+            yield f"and {len(found['trials']) - TRIALS} more"
+
+
+def _metrics(stages: Stages, store: Store) -> Iterator[str]:
+    rows = []
+    for name, stage in stages.items():
+        for values in _values({name: stage}, store, Metrics):
+            plain = {k: v for k, v in values.items() if not k.startswith("baseline_")}
+            for n, (metric, value) in enumerate(sorted(plain.items())):
+                base = values.get(f"baseline_{metric}")
+                beside = f"baseline {number(base)}" if base is not None else ""
+                rows.append([name if n == 0 else "", metric, number(value), beside])
+    if rows:
+        yield from table(rows).splitlines()
+
+
+def _curves(stages: Stages, store: Store) -> Iterator[str]:
+    for name, stage in stages.items():
+        digests = [p["digest"] for p in stage.observed.get("points", ())]
+        curves = merge([read_segment(store.objects.verified(digest)) for digest in digests])
+        moving = {
+            key: points for key, points in curves.items() if len({value for _, value in points}) > 1
+        }
+        if not moving:
+            continue
+        yield f"{name}:"
+        drawn = _pair(list(moving))
+        yield from (f"  {line}" for line in plot({k: moving[k] for k in drawn}, unit="epoch"))
+        rows = [
+            [
+                key,
+                sparkline([v for _, v in points]),
+                f"{number(points[0][1])} -> {number(points[-1][1])}",
+            ]
+            for key, points in moving.items()
+            if key not in drawn
+        ]
+        yield from (f"  {line}" for line in table(rows).splitlines())
+
+
+def _pair(names: Sequence[str]) -> list[str]:
+    """What is plotted: validation and training of one figure, else the first."""
+    for end in NAMED:
+        found = [name for name in (f"val_{end}", f"train_{end}") if name in names]
+        if found:
+            return found
+    return [names[0]]
+
+
+def _model(record: Mapping[str, Any], store: Store, workspace: Workspace) -> Iterator[str]:
+    stages = stage_results(record, store)
+    model = model_of_run(stages, store)
+    if model is None:
+        return
+    rows = [[str(model), f"checkpoint {model.digest[3:11]}"]]
+    for result in stages.values():
+        for artifact in result.outputs.values():
+            if isinstance(artifact, ModelVersion) and (gate := store.read_json(artifact)["gate"]):
+                bounds = (
+                    f"{metric} {side} {number(bound)}"
+                    for metric, limits in gate.items()
+                    for side, bound in limits.items()
+                    if bound is not None
+                )
+                rows.append(["gate", f"met: {'  '.join(bounds)}"])
+    bundle = bundle_of(model, workspace)
+    rows.append(["bundle", str(bundle.relative_to(workspace.project.root)) if bundle else "none"])
+    yield from table(rows).splitlines()
