@@ -137,7 +137,11 @@ class Bench:
         """
         whole = complete(self._index, "stage", description)
         spec = self._index.find("stage", whole["use"])
-        work = Fingerprint.of("performed", whole).hex
+        given = {
+            port: [a.digest for a in found] if isinstance(found, tuple) else found.digest
+            for port, found in (inputs or {}).items()
+        }
+        work = Fingerprint.of("performed", [whole, given]).hex
         return call_stage(self._index, spec, whole, inputs or {}, self.context(work))
 
     def forget_work(self) -> None:

@@ -14,6 +14,7 @@ from aidn_pipeline.core.describe import build, write_params
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.engine.fingerprint import Inputs
 from aidn_pipeline.errors import AidnError, Interrupted
+from aidn_pipeline.testing.again import perform_again
 from aidn_pipeline.testing.clauses import does_not_concern, hold
 from aidn_pipeline.testing.component import ComponentSuite
 from aidn_pipeline.testing.context import Bench, StopAfter
@@ -47,6 +48,7 @@ class StageSuite(ComponentSuite):
         shorter: smaller values of fields that a longer run continues from, by dotted path:
             `{"trainer.epochs": 1}`.
         outside: folders of the machine that it may write to beside its work folder.
+        another_process: whether a fresh interpreter is tried, which imports everything anew.
     """
 
     group = "stage"
@@ -54,6 +56,7 @@ class StageSuite(ComponentSuite):
     indifferent: ClassVar[Mapping[str, Any]] = {}
     shorter: ClassVar[Mapping[str, Any]] = {}
     outside: ClassVar[Sequence[Path]] = ()
+    another_process: ClassVar[bool] = True
 
     def inputs(self, bench: Bench) -> Inputs:
         """Artifacts by port, made with `bench`; override it if there are any."""
@@ -96,6 +99,20 @@ class StageSuite(ComponentSuite):
             f"{', '.join(odd)} of {subject.spec.key} differ between two runs of the same work",
             where=subject.where,
             remedy="draw from ctx.derive_seed(...); take no time, no path and no global state in",
+        )
+
+    def test_another_process_gives_the_same_bytes(self, tmp_path: Path) -> None:
+        """A fresh interpreter, in which sets have another order."""
+        if not self.another_process:
+            raise does_not_concern("the suite is told `another_process = False`")
+        subject, place = self._place(tmp_path)
+        other = place.copy(tmp_path / "other")
+        odd = self._straight(subject, place).differing(perform_again(subject, other))
+        hold(
+            not odd,
+            f"{', '.join(odd)} of {subject.spec.key} differ in another process",
+            where=subject.where,
+            remedy="sort what comes out of a set; use no `hash()` and no `id()`",
         )
 
     def test_a_kill_at_any_write_changes_nothing(self, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class TestSweep(StageSuite):
     indifferent = {"max_failures": 1}
     shorter = {"num_trials": 1}
     kill_points = 20
+    another_process = False  # its trials are the work of `train`
 
     def inputs(self, bench):
         return {"dataset": example_dataset(bench)}

@@ -61,6 +61,12 @@ def global_draw(ctx: StageContext) -> File:
     return ctx.save(File, str(random.random()).encode())
 
 
+@component("stage", "planted_set")
+def unsorted(ctx: StageContext) -> File:
+    """Joins a set."""
+    return ctx.save(File, ",".join({f"word {i}" for i in range(50)}).encode())
+
+
 @component("stage", "planted_marker_first")
 def marker_first(ctx: StageContext) -> File:
     """Says that a file is whole before it is there."""
@@ -166,6 +172,7 @@ FAULTS = [
     planted(StageSuite, "test_it_gives_what_its_ports_promise", made_up),
     planted(StageSuite, "test_an_output_holds_what_its_kind_says", words),
     planted(StageSuite, "test_the_same_work_gives_the_same_bytes", global_draw),
+    planted(StageSuite, "test_another_process_gives_the_same_bytes", unsorted),
     planted(StageSuite, KILL, marker_first),
     planted(StageSuite, "test_a_wish_to_stop_changes_nothing", half),
     planted(StageSuite, "test_it_writes_nothing_outside_its_work_folder", logger),
