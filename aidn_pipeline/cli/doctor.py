@@ -23,7 +23,7 @@ def main(given: Sequence[str]) -> int:
     for group, findings in _groups():
         if not as_json:
             print(group if not everything else f"\n{group}")
-        for finding in findings:
+        for finding in _guarded(findings):
             everything.append((group, finding))
             if not as_json:
                 print(told(finding), flush=True)
@@ -45,6 +45,19 @@ def main(given: Sequence[str]) -> int:
     else:
         print(f"\n{verdict(counts['problem'], counts['warning'])}")
     return 1 if counts["problem"] else 0
+
+
+def _guarded(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings; a place that cannot even be looked at is one more."""
+    try:
+        yield from findings
+    except OSError as error:
+        place = str(error.filename or "")
+        yield wrong(
+            f"the rest was not looked at: {error.strerror or error}",
+            place,
+            "make it readable, or run as its owner",
+        )
 
 
 def _groups() -> Iterator[tuple[str, Iterator[Finding]]]:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from aidn_pipeline.cli.arguments import parse
@@ -20,13 +21,19 @@ from aidn_pipeline.store.store import Store
 def main(given: Sequence[str]) -> int:
     """Prints one list."""
     words = parse(given, {}, verb="list").words or ("recipes",)
+    workspace = Workspace.around()
+    if words[0] in workspace.index.groups():
+        words = ("components", *words)
     if words[0] not in LISTS or len(words) > (2 if words[0] == "components" else 1):
+        near = get_close_matches(words[0], [*LISTS, *workspace.index.groups()], 1)
         raise UsageError(
             f"there is no list of {' '.join(words)}",
             where=" ".join(["aidn-run list", *given]),
-            remedy=f"one of {', '.join(LISTS)}",
+            remedy=f"did you mean `aidn-run list {near[0]}`?"
+            if near and len(words) == 1
+            else f"one of {', '.join(LISTS)}, or a group: {', '.join(workspace.index.groups())}",
         )
-    print(LISTS[words[0]](Workspace.around(), words[1:]))
+    print(LISTS[words[0]](workspace, words[1:]))
     return 0
 
 

@@ -1,10 +1,12 @@
 """`aidn-run` alone: the recipes, the last run, the next command."""
 
+import json
 import shlex
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.cli.text import ago, number, seconds, table
@@ -13,12 +15,16 @@ from aidn_pipeline.config.recipe import list_recipes
 from aidn_pipeline.config.trust import is_trusted
 from aidn_pipeline.core.artifact import Metrics
 from aidn_pipeline.engine.run import run_status
-from aidn_pipeline.facade.models import model_of_run
+from aidn_pipeline.facade.example import bundle_example
+from aidn_pipeline.facade.models import ModelReference, model_of_run
 from aidn_pipeline.facade.runs import stage_results
+from aidn_pipeline.facade.workspace import BUNDLES, is_store
 from aidn_pipeline.store.store import Store
 
 TELLING = ("accuracy", "f1_macro", "r2", "rmse", "val_loss")
 """Metrics that say most of a run, in this order."""
+SHORT = 120
+"""Characters of a row that is shown in a command."""
 SHIPPED = "digits_train"
 """The shipped recipe that shows all of it in some seconds."""
 
@@ -56,12 +62,13 @@ def _next(project: Project) -> str:
         named = ", ".join([*project.packages, *project.components])
         what = f"this workspace has code of its own ({named}), which does not run yet"
         return f"{what}\nnext: read it, then aidn-run trust"
-    if (project.store_root / "format.json").exists():
+    if is_store(project.store_root):
         with Store.open(project.store_root) as store:
             runs = list(store.records.iterate("run"))
             if runs:
                 status = run_status(store, runs[-1])
-                return "\n".join([*_last(runs[-1], status, store), *after(runs[-1], status, store)])
+                after_it = after(runs[-1], status, store, project)
+                return "\n".join([*_last(runs[-1], status, store), *after_it])
     return _first(project)
 
 
@@ -69,11 +76,11 @@ def _first(project: Project) -> str:
     own = [recipe.name for recipe in list_recipes(project) if not recipe.builtin]
     if own or project.settings or project.recipes_dirs:
         return f"no runs yet\nnext: aidn-run recipe={own[0] if own else SHIPPED}"
-    return (
-        "no project here yet\n"
-        "next: aidn-run new NAME              makes one; --from data.csv starts from your table\n"
-        f"      aidn-run recipe={SHIPPED}  runs a shipped recipe in this folder"
-    )
+    rows = [
+        ["next: aidn-run new NAME", "makes one; --from data.csv starts from your table"],
+        [f"      aidn-run recipe={SHIPPED}", "runs a shipped recipe in this folder"],
+    ]
+    return f"no project here yet\n{table(rows)}"
 
 
 def _last(record: Mapping[str, Any], status: str, store: Store) -> Iterator[str]:
@@ -110,7 +117,12 @@ def telling(record: Mapping[str, Any], store: Store) -> list[tuple[str, float]]:
 
 
 def after(
-    record: Mapping[str, Any], status: str, store: Store, *, shown: bool = False
+    record: Mapping[str, Any],
+    status: str,
+    store: Store,
+    project: Project,
+    *,
+    shown: bool = False,
 ) -> Iterator[str]:
     """What to type next; not to show the run, if that is what is done."""
     facts, show = record["facts"], f"aidn-run show {record['run']}"
@@ -128,10 +140,25 @@ def after(
         case "done":
             model = model_of_run(stage_results(record, store), store)
             lines = [] if shown else [show]
-            lines += [f"aidn-run predict {model} --input rows.json"] if model else []
+            lines += [predicting(model, project.root)] if model else []
         case _:
             lines = [] if shown else [show]
     yield from (f"{'next: ' if n == 0 else '      '}{line}" for n, line in enumerate(lines))
+
+
+def predicting(model: ModelReference, root: Path) -> str:
+    """The command that asks a model, with a row of its own where that fits on a line."""
+    try:
+        row = bundle_example(root / BUNDLES / model.name / str(model.version))
+    except OSError:
+        row = []
+    if isinstance(row, bytes):
+        return f"aidn-run predict {model} --input image.png"
+    text = json.dumps(row)
+    fits = row and len(text) <= SHORT
+    return (
+        f"aidn-run predict {model} {f'--row {shlex.quote(text)}' if fits else '--input rows.json'}"
+    )
 
 
 def command(record: Mapping[str, Any]) -> str:

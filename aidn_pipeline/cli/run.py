@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,18 +11,19 @@ from aidn_pipeline.cli import debugger, failure, plan
 from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
-from aidn_pipeline.cli.text import number, seconds, table
-from aidn_pipeline.facade.example import Row, bundle_example
+from aidn_pipeline.cli.overview import SHORT, predicting
+from aidn_pipeline.cli.text import number, pairs, seconds, table
+from aidn_pipeline.errors import DataError, StageFailed
+from aidn_pipeline.facade.builder import AiModelBuilder
+from aidn_pipeline.facade.example import bundle_example
 from aidn_pipeline.facade.result import AiModelResult, shown
 
-SHORT = 120
-"""Characters of a row that is shown in a command."""
+WIDTH = 68
+"""Of the figures beside their name."""
 BASELINE = "baseline_"
 """Begins the name of a metric of the answer that is the same for every row."""
 TRAINING = ("train_", "val_")
 """Begin the names of a trainer's metrics; those of `evaluate` are bare."""
-WIDTH = 76
-"""Characters of a line of figures."""
 
 
 def main(given: Sequence[str]) -> int:
@@ -47,6 +47,8 @@ def main(given: Sequence[str]) -> int:
         cause = result.error.__cause__
         failure.tell(result.error, cause, project=result.project, every_frame=request.traceback)
         print(unfinished(result), file=sys.stderr)
+        if isinstance(result.error, (StageFailed, DataError)):
+            print(f"next: {debugging(result, request.builder)}", file=sys.stderr)
         if request.pdb and cause is not None and failure.is_foreign(result.error, cause):
             debugger.post_mortem(cause, result.project, out)
     if request.json:
@@ -91,15 +93,8 @@ def following(result: AiModelResult) -> list[str]:
     """What to type after a run that went through."""
     lines = [f"aidn-run show {result.run}"]
     if result.bundle and result.model:
-        lines.append(f"aidn-run predict {result.model} {_given(bundle_example(result.bundle))}")
+        lines.append(predicting(result.model, result.project))
     return lines
-
-
-def _given(row: Row) -> str:
-    if isinstance(row, bytes):
-        return "--input image.png"
-    text = json.dumps(row)
-    return f"--row {shlex.quote(text)}" if len(text) <= SHORT else "--input rows.json"
 
 
 def measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -107,19 +102,25 @@ def measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     training = {k: v for k, v in metrics.items() if k == "epoch" or k.startswith(TRAINING)}
     plain = {k.removeprefix(BASELINE): v for k, v in metrics.items() if k.startswith(BASELINE)}
     model = {k: v for k, v in metrics.items() if k not in training and not k.startswith(BASELINE)}
-    rows = [*_block("metrics", figures(model))]
+    rows = _block("metrics", figures(model))
     if plain:
         answer = "commonest class" if "accuracy" in plain else "mean"
-        [line] = figures(plain)
-        rows.append(("baseline", f"{line}  (always the {answer} of training)"))
+        told = figures(plain)
+        rows += _block("baseline", [*told[:-1], f"{told[-1]}  (always the {answer} of training)"])
     return rows + _block("training", figures(training))
 
 
 def figures(metrics: Mapping[str, float]) -> list[str]:
-    """Names and values, as many on a line as fit."""
-    texts = [f"{name}\N{NO-BREAK SPACE}{number(value)}" for name, value in sorted(metrics.items())]
-    lines = textwrap.wrap("  ".join(texts), WIDTH, break_on_hyphens=False, break_long_words=False)
-    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+    """Metrics as people read them, as many on a line as fit."""
+    texts = {name: number(value) for name, value in sorted(metrics.items())}
+    return pairs(texts, width=WIDTH).splitlines()
+
+
+def debugging(result: AiModelResult, builder: AiModelBuilder) -> str:
+    """The command that runs the failed stage by itself."""
+    stage = next((name for name, ended in result.stages.items() if ended.status == "failed"), "")
+    words = [stage, f"recipe={builder.recipe}", *builder.overrides]
+    return " ".join(["aidn-run debug", *map(shlex.quote, words)])
 
 
 def unfinished(result: AiModelResult) -> str:

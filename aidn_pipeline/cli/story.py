@@ -38,7 +38,7 @@ def told(record: Mapping[str, Any], store: Store, workspace: Workspace) -> Itera
     yield from _part("curves", _curves(stages, store))
     yield from _part("model", _model(record, store, workspace))
     yield ""
-    yield from after(record, status, store, shown=True)
+    yield from after(record, status, store, workspace.project, shown=True)
 
 
 def _part(title: str, lines: Iterator[str]) -> Iterator[str]:
@@ -132,11 +132,14 @@ def _short(value: Any) -> str:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, Mapping):
-        return ", ".join(
-            f"{k} {_short(v)}" if isinstance(v, Mapping) else f"{k}={_short(v)}"
-            for k, v in value.items()
-        )
+        return ", ".join(_entry(k, v) for k, v in value.items())
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _entry(key: str, value: Any) -> str:
+    if value == {"use": key}:
+        return key
+    return f"{key} {_short(value)}" if isinstance(value, Mapping) else f"{key}={_short(value)}"
 
 
 def _values(stages: Stages, store: Store, kind: type[Any]) -> Iterator[Mapping[str, Any]]:

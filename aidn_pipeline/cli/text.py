@@ -63,7 +63,10 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: 
 def pairs(values: Mapping[str, str], *, label: str = "", width: int = 78) -> str:
     """`name value` pairs two spaces apart, wrapped between them, behind a label."""
     # A no-break space holds a pair together while the text is filled.
-    text = "  ".join(f"{k} {v}".replace(" ", "\u00a0") for k, v in values.items())
+    whole = (f"{k} {v}" for k, v in values.items())
+    text = "  ".join(
+        pair.replace(" ", "\u00a0") if len(label) + len(pair) <= width else pair for pair in whole
+    )
     filled = textwrap.fill(
         text,
         width,

@@ -1,7 +1,7 @@
 """Raw rows from outside, checked and put in the order of the features."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
 from aidn_pipeline.inputs.images import as_levels, stack_pixels
 from aidn_pipeline.inputs.text import token_reader
+
+ABSENT = object()
+"""Stands where a row has no value, which is not None."""
 
 
 def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
@@ -163,7 +166,7 @@ def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
     if isinstance(row, alone):
         values = [row]
     elif isinstance(row, Mapping):
-        values = _named(row, signature, number)
+        values = _named(row, names, signature, number)
     elif isinstance(row, (Sequence, np.ndarray, Tensor)) and not isinstance(row, (str, bytes)):
         array = row.detach().cpu().numpy() if isinstance(row, Tensor) else row
         # One example of an array of images has their shape.
@@ -183,12 +186,17 @@ def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
     return values
 
 
-def _named(row: Mapping[str, Any], signature: Signature, number: int) -> list[Any]:
-    check_columns(list(row), signature, f"row {number}")
-    return [row[name] for name in signature.raw_names]
+def _named(
+    row: Mapping[str, Any], names: Sequence[str], signature: Signature, number: int
+) -> list[Any]:
+    values = [row.get(name, ABSENT) for name in names]
+    # Most rows have these columns and no other, and need no closer look.
+    if len(row) != len(names) or any(value is ABSENT for value in values):
+        check_columns(row, signature, f"row {number}")
+    return values
 
 
-def check_columns(given: Sequence[Any], signature: Signature, what: str) -> None:
+def check_columns(given: Collection[Any], signature: Signature, what: str) -> None:
     """Refuses named columns that are not the model's; the label may be among them.
 
     Raises:

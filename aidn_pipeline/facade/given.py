@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aidn_pipeline.config.library import PATH, GivenRecipe, Library, text_of
+from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.errors import UnknownRecipe
 from aidn_pipeline.facade.workspace import Workspace
 
@@ -46,10 +47,11 @@ def given_recipe(recipe: str | Path, workspace: Workspace) -> tuple[str, GivenRe
         return recipe, None
     file = Path(recipe).expanduser().absolute()
     if not file.is_file():
+        near = nearest(file.stem, sorted(library.recipes()))
         raise UnknownRecipe(
             f"there is no file {str(recipe)!r}",
             where=str(file),
-            remedy="name a recipe, the path of a file, or give the text of a recipe",
+            remedy=f"recipes are named without an ending: {near}",
         )
     for folder in library.recipes_dirs:
         if file.resolve().is_relative_to(folder):

@@ -80,10 +80,16 @@ def _described(value: Any) -> Any:
     if mark is not None and isinstance(made, Made):
         return {"use": mark.name, **_arguments(value, made)}
     if isinstance(value, Mapping):
-        return {str(k): _described(v) for k, v in value.items()}
+        return {str(k): _named(v) if k == "use" else _described(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_described(item) for item in value]
     return describe(value)
+
+
+def _named(value: Any) -> Any:
+    # `{"use": my_stage, ...}`, where a recipe has the name.
+    mark = _mark(value)
+    return value if mark is None else mark.name
 
 
 def _arguments(value: Any, made: Made) -> dict[str, Any]:

@@ -14,6 +14,14 @@ BUNDLES = "bundles"
 """Folder of the project that servable bundles are checked out to."""
 
 
+def is_store(root: Path) -> bool:
+    """Whether a store is there; one that may not be looked at is, and opening it says why."""
+    try:
+        return (root / "format.json").exists()
+    except OSError:
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """What everything that reads or runs starts from.
@@ -46,7 +54,7 @@ class Workspace:
     @property
     def has_store(self) -> bool:
         """Whether anything was ever run here."""
-        return (self.project.store_root / "format.json").exists()
+        return is_store(self.project.store_root)
 
     def open_store(self, durability: str = "full") -> Store:
         """Opens the store, making it if there is none.

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,12 +56,23 @@ class Locks:
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _request(fcntl.F_RDLCK, name))
-            kind: int = struct.unpack("hhqqi4x", answer)[0]
-            return kind != fcntl.F_UNLCK
+            return _kind(answer) != fcntl.F_UNLCK
         finally:
             os.close(fd)
 
 
 def _request(kind: int, name: str) -> bytes:
     offset = int.from_bytes(blake3(name.encode()).digest()[:7], "big")
+    # `struct flock` of Linux, and of macOS.
+    if sys.platform == "darwin":
+        return struct.pack("qqihh", offset, 1, 0, kind, os.SEEK_SET)
     return struct.pack("hhqqi4x", kind, os.SEEK_SET, offset, 1, 0)
+
+
+def _kind(answer: bytes) -> int:
+    found: int = (
+        struct.unpack("qqihh", answer)[3]
+        if sys.platform == "darwin"
+        else struct.unpack("hhqqi4x", answer)[0]
+    )
+    return found

@@ -15,7 +15,7 @@ import pytest
 from support.command import aidn
 from support.source import ROOT
 
-from aidn_pipeline.cli.health import places, processors
+from aidn_pipeline.cli.health import interpreter, places, processors
 from aidn_pipeline.cli.health.packages import Declared, Imported, declared, examine, import_all
 from aidn_pipeline.cli.health.ranges import Range, numbers, requirement
 from aidn_pipeline.cli.main import main
@@ -253,6 +253,12 @@ def test_where_nothing_was_run_nothing_is_made(empty, say):
     assert [p.name for p in empty.iterdir()] == ["recipes"]
 
 
+def test_a_place_that_cannot_be_looked_at_is_a_finding(empty):
+    code, findings = looked(empty, AIDN_HOME=f"/tmp/{'x' * 300}")
+    assert code == 1
+    assert any("File name too long" in finding["what"] for finding in findings)
+
+
 def test_doctor_itself_imports_no_torch():
     start = "import aidn_pipeline.cli.doctor, sys; print('torch' in sys.modules)"
     done = subprocess.run(
@@ -263,6 +269,18 @@ def test_doctor_itself_imports_no_torch():
         check=True,
     )
     assert done.stdout == "False\n"
+
+
+def test_macos_is_said_to_be_second_tier(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    (told,) = [f for f in interpreter.examine(Range()) if "second tier" in f.what]
+    assert told.level == "warning"
+    assert "Linux" in told.remedy
+
+
+def test_a_python_out_of_range_is_a_problem():
+    (told,) = [f for f in interpreter.examine(Range.parse(">=3.99")) if "not supported" in f.what]
+    assert told.level == "problem"
 
 
 def test_windows_is_answered_with_wsl2(monkeypatch, say):

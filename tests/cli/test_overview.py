@@ -106,6 +106,15 @@ def test_a_run_for_debug_is_told_as_one(copied, say):
     assert "done, for debug of evaluate" in say("list", "runs")[1]
 
 
+def test_a_store_that_may_not_be_looked_at_is_an_error_behind_the_recipes(empty, say, monkeypatch):
+    monkeypatch.setenv("AIDN_HOME", f"/tmp/{'x' * 300}")
+    code, out, err = say()
+    assert code == 1
+    assert "shipped recipes" in out
+    assert "opening the store" in err
+    assert "a bug in" not in err
+
+
 def test_the_stage_that_failed_is_the_first_without_a_result():
     actions = {"snapshot": "reuse", "train": "run", "evaluate": "skip"}
     facts = {"order": list(actions), "actions": actions}

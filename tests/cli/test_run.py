@@ -45,7 +45,7 @@ def test_the_last_block_names_run_metrics_model_bundle_and_the_next_command(here
     ]
     assert block["metrics"][0].startswith("accuracy 0.")
     assert block["training"][0].startswith("epoch ")
-    assert all(len(line) <= len("baseline  ") + 76 for line in block["metrics"])
+    assert all(len(line) <= len("baseline  ") + 68 for line in block["metrics"])
     assert block["next"][0].startswith("aidn-run show 2")
     assert block["next"][1] == "aidn-run predict digits@1 --input rows.json"
 
@@ -134,6 +134,8 @@ def test_lists_tell_what_there_is(here, say):
     assert "dataset, params?" in say("list", "stages")[1]
     assert "model/mlp" in say("list", "components", "model")[1]
     assert "sampler/tpe" in say("list", "components")[1]
+    assert say("list", "sampler")[1] == say("list", "components", "sampler")[1]
+    assert "did you mean `aidn-run list sampler`?" in say("list", "samplr")[2]
     assert "done" in say("list", "runs")[1]
     assert "digits@1" in say("list", "models")[1]
 

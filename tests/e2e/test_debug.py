@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ def test_a_failing_stage_shows_the_users_frames_and_where_it_happened(project):
     assert "raised in epoch 2, batch 22, step 61\nsamples of the training split" in done.stderr
     assert "torch/nn/modules" not in done.stderr
     assert "failed in stage train; kept: snapshot, split" in done.stderr
+    assert f"next: aidn-run debug train recipe=digits_train {COMMAND[1]} " in done.stderr
 
 
 @pytest.mark.parametrize(("flag", "setting"), [("--traceback", ""), ("--json", "full")])
@@ -67,21 +69,24 @@ def test_breakpoint_on_a_terminal_stops_the_live_table_first(project):
         text.replace('raise ValueError("the', 'breakpoint()\n            raise ValueError("the')
     )
     ours, theirs = pty.openpty()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "aidn_pipeline.cli.main", *COMMAND, batches(61)],
-            cwd=project,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "AIDN_TRUST": "1", "TERM": "xterm"},
-            input=b"p secret\nc\n",
-            stdout=theirs,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            timeout=120,
-        )
-        os.close(theirs)
-        shown = _all_of(ours)
-    finally:
-        models.write_text(text)
+    # Read while it is written: a terminal holds some kilobytes, and a slow run redraws often.
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(_all_of, ours)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "aidn_pipeline.cli.main", *COMMAND, batches(61)],
+                cwd=project,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "AIDN_TRUST": "1", "TERM": "xterm"},
+                input=b"p secret\nc\n",
+                stdout=theirs,
+                stderr=subprocess.DEVNULL,
+                check=False,
+                timeout=120,
+            )
+        finally:
+            os.close(theirs)
+            models.write_text(text)
+        shown = reading.result(timeout=30)
 
     prompt = shown.index("(Pdb) ")
     assert done.returncode == 3

@@ -213,6 +213,59 @@ def test_a_class_of_a_script_is_searched_like_any_other(script, tmp_path):
     assert result.config["stages"]["tune"]["trial"]["model"]["use"] == "my_net"
 
 
+MORE = """
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+import pyarrow as pa
+from aidn_pipeline import Dataset, Metrics, SourceTable, StageContext, component
+
+@component("stage", "count_rows")
+def count_rows(dataset: Dataset, ctx: StageContext, *, times: int = 1) -> Metrics:
+    rows = ctx.load(dataset).table("train").num_rows
+    return ctx.save(Metrics, {"counted": float(times * rows)})
+
+@component("sampler", "corner")
+@dataclass(frozen=True, kw_only=True)
+class Corner:
+    hidden: int = 4
+
+    def propose(self, space: Any, history: Any, rng: Any) -> Any:
+        return {"optimizer.lr": 0.01, "model.hidden": (32, 64, 128)[len(history.trials)]}
+
+@component("source", "ramp")
+@dataclass(frozen=True, kw_only=True)
+class Ramp:
+    rows: int = 60
+
+    def read(self, project: Path) -> SourceTable:
+        x = [float(i) for i in range(self.rows)]
+        table = pa.table({"x": x, "high": [i >= self.rows / 2 for i in range(self.rows)]})
+        return SourceTable(
+            name="ramp", table=table, label="high", task="binary", features=("x",), shape=(1,)
+        )
+"""
+
+
+def test_a_stage_of_a_script_takes_its_place_among_the_others(script, base):
+    stage = {"use": script(MORE)["count_rows"], "inputs": {"dataset": "split.dataset"}, "times": 2}
+    result = base.configure(**{"stages.count": stage}).build().check()
+    assert result.metrics["counted"] == 2 * result.experiment_info.dataset.splits["train"]
+
+
+def test_a_sampler_and_a_source_of_a_script_are_given_as_they_are(script, tmp_path):
+    names = script(MORE)
+    builder = AiModelBuilder.from_recipe("digits", tmp_path / "own").configure(
+        *("trainer.epochs=1", "stages.tune.num_trials=2", "~stages.register.gate"),
+        sampler=names["Corner"](hidden=5),
+        source=names["Ramp"](rows=80),
+    )
+    result = builder.build().check()
+
+    assert result.experiment_info.dataset.rows == 80
+    assert result.config["stages"]["tune"]["sampler"] == {"use": "corner", "hidden": 5}
+
+
 def test_an_instance_of_a_class_without_a_mark_is_refused(base):
     with pytest.raises(UnknownComponent, match="Linear is no component") as told:
         base.configure(model=torch.nn.Linear(2, 2))

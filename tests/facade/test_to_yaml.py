@@ -156,8 +156,9 @@ def test_a_mistake_in_a_given_recipe_is_told_by_its_line(tmp_path):
 
 
 def test_a_path_without_a_file_is_a_typed_error(tmp_path):
-    with pytest.raises(UnknownRecipe, match="no file"):
-        AiModelBuilder.from_recipe("nothing.yaml", tmp_path)
+    with pytest.raises(UnknownRecipe, match="no file") as told:
+        AiModelBuilder.from_recipe("digits.yaml", tmp_path)
+    assert "did you mean `digits`?" in told.value.remedy
 
 
 def test_secrets_and_the_environment_stay_references(tmp_path, monkeypatch):

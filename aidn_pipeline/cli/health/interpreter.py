@@ -37,7 +37,7 @@ def _system() -> Finding:
         return doubtful(
             f"{what}: macOS is second tier",
             "",
-            "it is tried by hand, not by every test; for work that counts use Linux",
+            "the tests do not run on it: for work that counts use Linux, or a container",
         )
     return sound(what)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from aidn_pipeline.cli.health.finding import Finding, doubtful, sound, told, wrong
+from aidn_pipeline.cli.health.finding import Finding, doubtful, sound, wrong
 from aidn_pipeline.cli.text import size
 from aidn_pipeline.errors import AidnError
 from aidn_pipeline.store.disk import typed
@@ -41,7 +41,7 @@ def writable(folder: Path) -> Finding | None:
             file.flush()
             os.fsync(file.fileno())
     except AidnError as error:
-        return told(error)
+        return wrong(error.problem, str(folder), error.remedy)
     return None
 
 

@@ -61,9 +61,11 @@ def examine(project: Project) -> Iterator[Finding]:
     except AidnError as error:
         yield told(error)
         return
-    own = sum(1 for spec in index if spec.code is not None)
+    own = [s for s in index if s.module.partition(".")[0] in project.packages]
     if needs_trust(project):
-        yield sound(f"trusted, {own} components of its own", str(root / "pyproject.toml"))
+        count = len(own) + len(project.components)
+        noun = "component" if count == 1 else "components"
+        yield sound(f"trusted, {count} {noun} of its own", str(root / "pyproject.toml"))
     yield from _recipes(project, index)
 
 

@@ -56,7 +56,12 @@ def _readable(root: Path) -> Iterator[Finding]:
             check_header(header)
         records = list(_journal(root))
     except AidnError as error:
-        yield told(error)
+        if isinstance(error.__cause__, PermissionError):
+            yield wrong(
+                "the store may not be read", str(root), f"make it yours: `chmod -R u+rwX '{root}'`"
+            )
+        else:
+            yield told(error)
         return
     yield sound(f"store: its format is read here, {len(records)} records are sound", str(root))
     newest = max((r["value"]["started"] for r in records if r["kind"] == "run"), default=0.0)
