@@ -47,10 +47,11 @@ def given_recipe(recipe: str | Path, workspace: Workspace) -> tuple[str, GivenRe
         return recipe, None
     file = Path(recipe).expanduser().absolute()
     if not file.is_file():
+        near = nearest(file.stem, sorted(library.recipes()))
         raise UnknownRecipe(
             f"there is no file {str(recipe)!r}",
             where=str(file),
-            remedy=f"recipes are named without an ending: {nearest(file.stem, sorted(library.recipes()))}",
+            remedy=f"recipes are named without an ending: {near}",
         )
     for folder in library.recipes_dirs:
         if file.resolve().is_relative_to(folder):

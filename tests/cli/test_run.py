@@ -45,7 +45,7 @@ def test_the_last_block_names_run_metrics_model_bundle_and_the_next_command(here
     ]
     assert block["metrics"][0].startswith("accuracy 0.")
     assert block["training"][0].startswith("epoch ")
-    assert all(len(line) <= len("baseline  ") + 76 for line in block["metrics"])
+    assert all(len(line) <= len("baseline  ") + 68 for line in block["metrics"])
     assert block["next"][0].startswith("aidn-run show 2")
     assert block["next"][1] == "aidn-run predict digits@1 --input rows.json"
 
