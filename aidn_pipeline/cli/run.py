@@ -97,13 +97,6 @@ def following(result: AiModelResult) -> list[str]:
     return lines
 
 
-def debugging(result: AiModelResult, builder: AiModelBuilder) -> str:
-    """The command that runs the failed stage by itself."""
-    stage = next((name for name, ended in result.stages.items() if ended.status == "failed"), "")
-    words = [stage, f"recipe={builder.recipe}", *builder.overrides]
-    return " ".join(["aidn-run debug", *map(shlex.quote, words)])
-
-
 def measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     """What the model is worth, what one answer for all would be, and how training ended."""
     training = {k: v for k, v in metrics.items() if k == "epoch" or k.startswith(TRAINING)}
@@ -112,15 +105,22 @@ def measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     rows = _block("metrics", figures(model))
     if plain:
         answer = "commonest class" if "accuracy" in plain else "mean"
-        *lines, last = figures(plain)
-        rows += _block("baseline", [*lines, f"{last}  (always the {answer} of training)"])
+        told = figures(plain)
+        rows += _block("baseline", [*told[:-1], f"{told[-1]}  (always the {answer} of training)"])
     return rows + _block("training", figures(training))
 
 
 def figures(metrics: Mapping[str, float]) -> list[str]:
-    """Names and values, as many on a line as fit."""
-    told = {name: number(value) for name, value in sorted(metrics.items())}
-    return pairs(told, width=WIDTH).splitlines()
+    """Metrics as people read them, as many on a line as fit."""
+    texts = {name: number(value) for name, value in sorted(metrics.items())}
+    return pairs(texts, width=WIDTH).splitlines()
+
+
+def debugging(result: AiModelResult, builder: AiModelBuilder) -> str:
+    """The command that runs the failed stage by itself."""
+    stage = next((name for name, ended in result.stages.items() if ended.status == "failed"), "")
+    words = [stage, f"recipe={builder.recipe}", *builder.overrides]
+    return " ".join(["aidn-run debug", *map(shlex.quote, words)])
 
 
 def unfinished(result: AiModelResult) -> str:
