@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,29 @@ def test_macos_is_said_to_be_second_tier(monkeypatch):
     (told,) = [f for f in interpreter.examine(Range()) if "second tier" in f.what]
     assert told.level == "warning"
     assert "Linux" in told.remedy
+
+
+@pytest.mark.parametrize(
+    ("zone", "known"),
+    [
+        ("UTC", True),
+        (":/etc/hostname", True),
+        (":/nowhere", False),
+        ("EST5EDT,M3.2.0,M11.1.0", True),
+        ("Nowhere/Else", False),
+        ("Nowhere", False),
+    ],
+)
+def test_a_time_zone_is_known_or_told(monkeypatch, zone, known):
+    monkeypatch.setenv("TZ", zone)
+    told = [f for f in interpreter.examine(Range()) if "time zone" in f.what]
+    assert (told == []) is known
+
+
+def test_a_clock_before_this_release_is_a_problem(monkeypatch):
+    monkeypatch.setattr(interpreter, "RELEASED", datetime(2999, 1, 1, tzinfo=UTC))
+    (told,) = [f for f in interpreter.examine(Range()) if f.what.startswith("the clock shows")]
+    assert told.level == "problem"
 
 
 def test_a_python_out_of_range_is_a_problem():
