@@ -53,6 +53,8 @@ def snapshot_files(source: SourceTable) -> dict[str, bytes]:
         "provenance": dict(source.provenance),
         "statistics": statistics(source.table),
     }
+    if source.split_key:
+        description["split_key"] = source.split_key
     return {
         "dataset.json": canonical_json(description),
         "table.parquet": parquet_bytes(source.table),
@@ -73,9 +75,7 @@ def split_files(
         DataError: if a split with a share comes out empty.
     """
     shares = {name: share for name, share in fractions.items() if share > 0}
-    if key is None and view.signature.image:
-        # The pixels decide, not the file's name: a copy of an image stays on its side.
-        key = view.signature.image.name
+    key = key or view.description.get("split_key")
     codes = assign(view.table(), shares, seed=seed, key=key)
     return coded_files(view, table, list(shares), codes)
 
@@ -264,6 +264,7 @@ class DatasetView:
             provenance=self.description["provenance"],
             where=f"data set {self.name}",
             image=before.image if whole else None,
+            split_key=self._split_key_in(table),
         )
         fresh = snapshot_files(features)
         # The rows are those of before: so are the names of the classes, and how often a training
@@ -284,6 +285,10 @@ class DatasetView:
         if "split.bin" in self._files:
             files["split.bin"] = self._files["split.bin"].read_bytes()
         return files
+
+    def _split_key_in(self, table: pa.Table) -> str:
+        key: str = self.description.get("split_key", "")
+        return key if key in table.column_names else ""
 
     def _features_in(self, table: pa.Table) -> list[str]:
         known = self.table().column_names

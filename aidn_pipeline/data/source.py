@@ -30,6 +30,8 @@ class SourceTable:
         where: the place to name in errors.
         image: of images, how a file becomes pixels; their feature column holds these as bytes,
             (height, width, channels).
+        split_key: column that decides which split a row is in, so that rows which share its value
+            stay together; empty for the whole row. A split stage may name another.
     """
 
     name: str
@@ -42,6 +44,7 @@ class SourceTable:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     where: str = ""
     image: Image | None = None
+    split_key: str = ""
 
     def signature(self) -> Signature:
         """The signature of all rows; a split counts its training rows anew.

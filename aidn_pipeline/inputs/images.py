@@ -55,9 +55,19 @@ def read_header(file: Path, *, max_pixels: int, where: str) -> Header:
     """
     with _opened(file, where, max_pixels) as image:
         width, height = image.size
-        if image.getexif().get(ORIENTATION) in SIDEWAYS:
+        if _sideways(image, where):
             width, height = height, width
         return Header(height, width, image.mode in GREY or image.mode in DEEP)
+
+
+def _sideways(image: Any, where: str) -> bool:
+    # Of a PNG without such data at its beginning Pillow would decode all to look for it.
+    if image.format == "PNG" and "exif" not in image.info:
+        return False
+    try:
+        return image.getexif().get(ORIENTATION) in SIDEWAYS
+    except Exception as problem:
+        raise _unreadable(where, problem) from problem
 
 
 def read_pixels(source: Path | bytes, image: Image, *, where: str) -> Pixels:

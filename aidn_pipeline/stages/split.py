@@ -34,7 +34,8 @@ class Split(Stage[SplitInputs, SplitOutputs]):
         validation: share of the rows; 0 leaves the split out.
         test: share of the rows; 0 leaves the split out.
         seed: another seed is another split; not the pipeline's.
-        key: column that decides instead of the whole row, such as a customer's id.
+        key: column that decides instead of the whole row, such as a customer's id; texts and images
+            decide themselves if none is named.
     """
 
     seeded = False

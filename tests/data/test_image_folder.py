@@ -1,5 +1,6 @@
 """Folders of images by class."""
 
+import io
 import shutil
 from pathlib import Path
 
@@ -128,8 +129,17 @@ def test_a_link_within_the_folder_is_an_image_like_others(project):
     assert source().read(project).table.num_rows == 61
 
 
-def test_an_unreadable_image_is_named(project):
-    (project / "photos" / "digit1" / "broken.png").write_bytes(b"no image")
+def cut_off(ending: str) -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((8, 8), 50).convert("RGB").save(out, ending, exif=Image.Exif())
+    return out.getvalue()[:-40]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no image", cut_off("PNG"), cut_off("JPEG"), cut_off("WEBP")]
+)
+def test_an_unreadable_image_is_named(content, project):
+    (project / "photos" / "digit1" / "broken.png").write_bytes(content)
     with pytest.raises(DataError, match="cannot be read") as caught:
         source().read(project)
     assert caught.value.where == "photos/digit1/broken.png"

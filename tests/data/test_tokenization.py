@@ -122,6 +122,17 @@ def test_a_source_reads_texts_with_line_breaks(ending, tmp_path):
     assert (found.task, found.features) == ("binary", ("text",))
 
 
+def test_equal_texts_stay_in_one_split_whatever_else_stands_in_their_rows(tmp_path):
+    rows = [{"text": f"text {i % 40}", "label": i % 2, "id": i} for i in range(120)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for name, data in snapshot_files(TextSource(path="t.jsonl").read(tmp_path)).items():
+        (tmp_path / name).write_bytes(data)
+    view = DatasetView({n: tmp_path / n for n in ("dataset.json", "table.parquet")})
+    files = split_files(view, FileRef("t", 1), {"train": 0.5, "test": 0.5}, seed=0, key=None)
+    sides = {(row["text"], side) for row, side in zip(rows, files["split.bin"], strict=True)}
+    assert len(sides) == 40
+
+
 def test_a_text_longer_than_a_block_of_the_reader_is_read(tmp_path):
     rows = [{"text": "word " * 300_000, "label": 0}, {"text": "b", "label": 1}]
     (tmp_path / "long.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -97,6 +97,8 @@ class ImageFolderSource:
             features=("image",),
             shape=(image.channels, image.height, image.width),
             image=image,
+            # Not the file's name: a copy of an image stays in its split.
+            split_key="image",
             preprocess=[{"use": "rescale", "divisor": LEVELS}],
             provenance={"folder": folder.name},
             where=self.path,

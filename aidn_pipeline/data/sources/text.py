@@ -1,6 +1,6 @@
 """Texts of the user's: JSON lines, CSV or Parquet with a column of texts and one of labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -53,4 +53,5 @@ class TextSource:
                 where=self.path,
                 remedy="name the column of the texts: `source.text=...`",
             )
-        return table
+        # Equal texts stay together, whatever else stands in their rows.
+        return replace(table, split_key=self.text)

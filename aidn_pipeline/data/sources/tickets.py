@@ -79,6 +79,7 @@ class TicketsSource:
             task="multiclass",
             features=("text",),
             shape=(1,),
+            split_key="text",
             provenance={
                 "title": "Synthetic support tickets",
                 "made by": "aidn_pipeline/data/sources/tickets.py",
