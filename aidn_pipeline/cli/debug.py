@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aidn_pipeline.cli import debugger, failure
+from aidn_pipeline.cli import debugger, failure, frames
 from aidn_pipeline.cli.arguments import parse
 from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.lines import Lines
@@ -39,9 +39,18 @@ def main(given: Sequence[str]) -> int:
         if not found.reached:
             again = " ".join(["aidn-run debug", found.stage, *words])
             print(f"{stages[0]} was not reached; next: {again}", file=sys.stderr)
-        if not flags.has("--no-pdb") and not isinstance(found.error, (Interrupted, GateNotMet)):
-            debugger.post_mortem(found.error.__cause__ or found.error, project, sys.stdout)
+        if not flags.has("--no-pdb") and (raised := _to_look_at(found.error, project)):
+            debugger.post_mortem(raised, project, sys.stdout)
         return found.error.exit_code
+
+
+def _to_look_at(error: AidnError, project: Path) -> BaseException | None:
+    """What a debugger opens on; an error of ours that no code of the user's raised says it all."""
+    raised = error.__cause__ or error
+    if isinstance(error, (Interrupted, GateNotMet)):
+        return None
+    users = frames.has_users(raised, project)
+    return raised if users or failure.is_foreign(error, error.__cause__) else None
 
 
 def _tell(found: Debugged, error: AidnError, project: Path, *, every_frame: bool) -> None:

@@ -53,6 +53,12 @@ def below_users(error: BaseException, project: Path) -> int:
     return next((n for n, file in enumerate(reversed(files)) if is_users(file, project)), 0)
 
 
+def has_users(error: BaseException, project: Path) -> bool:
+    """Whether a frame of what was raised is the user's."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(is_users(frame.f_code.co_filename, project) for frame, _ in frames)
+
+
 def _before(error: BaseException) -> tuple[BaseException | None, str]:
     if error.__cause__ is not None:
         return error.__cause__, "The above was the direct cause of:"

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,16 @@ class Plan:
     def row(self, name: str) -> PlanRow:
         """The row of a stage."""
         return next(row for row in self.rows if row.name == name)
+
+    def __str__(self) -> str:
+        width = max((len(row.name) for row in self.rows), default=0)
+        return "\n".join(
+            f"{row.name:<{width}}  {f'{row.action} {row.progress}':<7} {row.reason}".rstrip()
+            for row in self.rows
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def make_plan(

@@ -25,6 +25,7 @@ from aidn_pipeline.facade.given import SCRATCH, given_recipe
 from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
 from aidn_pipeline.facade.information import provenance_of, resolved_config
 from aidn_pipeline.facade.models import model_of_run
+from aidn_pipeline.facade.notebook import html_table
 from aidn_pipeline.facade.outputs import metrics_of, newest
 from aidn_pipeline.facade.overrides import as_overrides, components_in
 from aidn_pipeline.facade.predictor import hand_over
@@ -278,6 +279,10 @@ class AiModelBuilder:
                 workspace=replace(self.workspace, index=index),
             )
             return self._with_bundle(result, store)
+
+    def _repr_html_(self) -> str:
+        rows = {"project": self.workspace.project.root, "changes": " ".join(self.overrides)}
+        return html_table(f"recipe {self.recipe}", rows)
 
     def _placed(self, spec: PipelineSpec, index: Index, store: Store) -> PipelineSpec:
         if self.handed is None:

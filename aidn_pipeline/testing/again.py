@@ -23,6 +23,7 @@ from aidn_pipeline.errors import StageFailed
 from aidn_pipeline.testing.clauses import does_not_concern
 from aidn_pipeline.testing.performing import Place, Result, perform
 from aidn_pipeline.testing.subject import Subject, shipped
+from aidn_pipeline.testing.watch import elsewhere
 
 SEEDS = ("1", "2")
 TIMEOUT_S = 300.0
@@ -75,7 +76,8 @@ def main() -> int:
     place = Place(
         Path(job["folder"]), {port: _artifacts(given) for port, given in job["inputs"].items()}
     )
-    result = Result.of(place, perform(subject, place).record.outputs)
+    with elsewhere(1, place.folder.parent):
+        result = Result.of(place, perform(subject, place).record.outputs)
     sys.stdout.write(f"\n{json.dumps(dict(result.files))}\n")
     return 0
 

@@ -55,7 +55,7 @@ class EarlyStopSuite(ComponentSuite):
             small == large,
             f"mode min stops at epoch {small}, mode max with negated values at {large}",
             where=self.subject.where,
-            remedy="use `aidn_pipeline.training.early_stop.better`",
+            remedy="turn the sign of values around under `max`, and treat both modes alike",
         )
 
     def test_its_state_continues_to_the_same_decision(self) -> None:

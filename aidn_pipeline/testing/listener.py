@@ -117,7 +117,8 @@ class ListenerSuite:
             heard = _run(tmp_path / name / "heard", train, self.make())
             hold(
                 alone == heard,
-                f"a run that ends in {name} ends otherwise with it: {heard[0]}",
+                f"a run that should be {name} is {heard[0]} with it"
+                + (", with other results" if heard[0] == alone[0] else ""),
                 where=type(self.make()).__qualname__,
                 remedy="leave files of the project, global state and the process alone",
             )

@@ -84,7 +84,7 @@ class StageSuite(ComponentSuite):
             problem = _wrong_inside(subject, place, artifact)
             hold(
                 not problem,
-                f"the {artifact.kind} on port {port!r} {problem}",
+                f"port {port!r} promises {artifact.kind}, and what is there {problem}",
                 where=subject.where,
                 remedy=f"save what a {artifact.kind} is; any other file is a File or a Report",
             )
@@ -96,7 +96,7 @@ class StageSuite(ComponentSuite):
         odd = self._straight(subject, place).differing(self._straight(subject, other, number=2))
         hold(
             not odd,
-            f"{', '.join(odd)} of {subject.spec.key} differ between two runs of the same work",
+            f"{_other(subject, odd)} when it does the same work again",
             where=subject.where,
             remedy="draw from ctx.derive_seed(...); take no time, no path and no global state in",
         )
@@ -110,7 +110,7 @@ class StageSuite(ComponentSuite):
         odd = self._straight(subject, place).differing(perform_again(subject, other))
         hold(
             not odd,
-            f"{', '.join(odd)} of {subject.spec.key} differ in another process",
+            f"{_other(subject, odd)} in another process",
             where=subject.where,
             remedy="sort what comes out of a set; use no `hash()` and no `id()`",
         )
@@ -127,7 +127,7 @@ class StageSuite(ComponentSuite):
             odd = expected.differing(self._resumed(subject, here, moment))
             hold(
                 not odd,
-                f"{', '.join(odd)} of {subject.spec.key} differ {moment}",
+                f"{_other(subject, odd)} {moment}",
                 where=subject.where,
                 remedy="trust nothing in ctx.workdir that is not whole: write to another name and "
                 "rename, or keep progress with ctx.checkpoints and ctx.journal",
@@ -159,7 +159,7 @@ class StageSuite(ComponentSuite):
             odd = expected.differing(self._resumed(subject, here, moment))
             hold(
                 not odd,
-                f"{', '.join(odd)} of {subject.spec.key} differ {moment}",
+                f"{_other(subject, odd)} {moment}",
                 where=subject.where,
                 remedy="return outputs that are whole, or call ctx.stop()",
             )
@@ -182,8 +182,11 @@ class StageSuite(ComponentSuite):
 
         _succeed(in_child(watched), subject)
         own = [Path(text) for text in json.loads(told.read_text())]
-        strange = {str(p) for p in own if not any(p.is_relative_to(a) for a in allowed)}
-        strange = {text for text in strange if "__pycache__" not in text}
+        strange = {
+            str(p.relative_to(place.folder) if p.is_relative_to(place.folder) else p)
+            for p in own
+            if not any(p.is_relative_to(a) for a in allowed) and "__pycache__" not in p.parts
+        }
         after = contents(place.folder)
         strange |= {n for n in {*before, *after} if before.get(n) != after.get(n)}
         hold(
@@ -239,7 +242,7 @@ class StageSuite(ComponentSuite):
         )
         hold(
             not odd,
-            f"{', '.join(odd)} of {subject.spec.key} differ with {dict(self.indifferent)}",
+            f"{_other(subject, odd)} with {dict(self.indifferent)}",
             where=subject.where,
             remedy="take `semantic=False` away from a field that changes the result",
         )
@@ -254,8 +257,7 @@ class StageSuite(ComponentSuite):
         odd = straight.differing(self._straight(subject, place))
         hold(
             not odd,
-            f"{', '.join(odd)} of {subject.spec.key} differ when it continues from "
-            f"{dict(self.shorter)}",
+            f"{_other(subject, odd)} when it continues from {dict(self.shorter)}",
             where=subject.where,
             remedy="take up ctx.predecessor whole, or take `extends=True` away from the field",
         )
@@ -312,6 +314,10 @@ class StageSuite(ComponentSuite):
                 remedy="expect what an earlier attempt left in ctx.workdir and its checkpoints",
             )
             raise
+
+
+def _other(subject: Subject, odd: Sequence[str]) -> str:
+    return f"{subject.spec.key} gives other bytes in {', '.join(odd)}"
 
 
 def _count_own_writes(disk: FaultyDisk, place: Place) -> None:

@@ -80,7 +80,7 @@ class TrialSchedulerSuite(ComponentSuite):
                     not isinstance(found, Stop),
                     f"mode {mode}: the best trial is stopped at epoch {trial.epochs}: {found!r}",
                     where=self.subject.where,
-                    remedy="compare with `loss_of(value, history.mode)`",
+                    remedy="`history.mode` says whether small or large values are good",
                 )
 
     def test_it_changes_neither_history_nor_trial_nor_itself(self) -> None:

@@ -229,8 +229,8 @@ def test_a_wrong_row_of_a_folder_is_named_with_its_file(here, say, folder):
 
 
 def test_a_folder_of_something_else_is_refused(here, say, folder, tmp_path):
-    (folder / "notes.txt").write_text("x")
-    assert "'notes.txt'" in say("predict", "digits", "--input", str(folder))[2]
+    (folder / "notes.md").write_text("x")
+    assert "'notes.md'" in say("predict", "digits", "--input", str(folder))[2]
     (tmp_path / "empty").mkdir()
     assert say("predict", "digits", "--input", str(tmp_path / "empty"))[0] == 3
 

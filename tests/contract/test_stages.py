@@ -90,6 +90,7 @@ class TestSweep(StageSuite):
 
 class TestEvaluate(StageSuite):
     make = staticmethod(lambda: {"use": "evaluate"})
+    another_process = False  # `train` has shown it for torch, which takes seconds to import
 
     def inputs(self, bench):
         dataset = example_dataset(bench)
@@ -106,6 +107,7 @@ class TestRegister(StageSuite):
 
 class TestExport(ExportSuite):
     make = staticmethod(lambda: {"use": "export"})
+    another_process = False  # `train` has shown it for torch, which takes seconds to import
 
     def inputs(self, bench):
         return {"version": example_version(bench, example_dataset(bench))}

@@ -76,6 +76,15 @@ def test_no_debugger_opens_where_none_is_wanted_or_nobody_can_answer(project, fl
     assert "in checked\n    raise ValueError" in done.stderr
 
 
+def test_an_error_that_says_it_all_opens_no_debugger(project):
+    (project / "d.csv").write_text("x,label\n1,\n2,\n")
+    given = ("source=table", "source.path=d.csv", "source.label=label", "recipe=digits_train")
+    done = asked("debug", "snapshot", *given, cwd=project, typed="q\n")
+
+    assert done.returncode == 3
+    assert "(Pdb)" not in done.stdout
+
+
 def test_nothing_of_the_stage_is_kept(project):
     before = kept(project)
     asked("debug", "train", *BROKEN, cwd=project)

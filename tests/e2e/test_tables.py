@@ -137,7 +137,7 @@ def test_a_wrong_value_names_row_and_column(trained, project):
     done = aidn("predict", str(trained.model), "--input", "wrong.json", cwd=project)
 
     assert done.returncode == 3
-    assert "'old' is no number\n  at: row 1, column age" in done.stderr
+    assert "'old' is no number\n  at: wrong.json, row 1, column age" in done.stderr
 
 
 def test_text_in_a_pipeline_that_prepares_nothing_names_the_one_that_does(project):

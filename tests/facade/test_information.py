@@ -104,3 +104,18 @@ def test_what_a_notebook_shows_is_escaped_and_cut():
     assert "nothing" not in shown
     assert "…" in shown
     assert len(shown) < 400
+
+
+def test_a_plan_is_read_as_a_table(result):
+    builder = AiModelBuilder.from_recipe("digits_train", result.project).configure(*QUICK[1:])
+    lines = str(builder.configure("seed=9").plan()).splitlines()
+
+    assert lines[0] == "snapshot  reuse   unchanged"
+    assert lines[2].startswith("train     run     ")
+    assert builder.plan()._repr_html_().startswith("<pre>snapshot")
+
+
+def test_a_builder_is_shown_with_its_changes_escaped(tmp_path):
+    shown = AiModelBuilder.from_scratch(tmp_path).configure("name=<b>")._repr_html_()
+    assert "recipe scratch" in shown
+    assert "name=&lt;b&gt;" in shown
