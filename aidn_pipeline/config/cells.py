@@ -299,15 +299,16 @@ class _Expansion:
         )
 
     def _tell(self, cells: Mapping[str, Cell]) -> None:
-        sizes = {name: prod(d.size for d in own) for name, own in self._dimensions.items() if own}
-        if not sizes:
-            return
-        shown = (
-            f"{name} is {size} cell{'s' if size > 1 else ''} "
-            f"({' x '.join(self._shown(a) for d in self._dimensions[name] for a in d.axes)})"
-            for name, size in sizes.items()
-        )
-        self._note(f"matrix: {', '.join(shown)}; {len(cells)} stages in all")
+        alike: dict[str, list[str]] = {}
+        for name in self._nodes:
+            if own := self._dimensions[name]:
+                size = prod(d.size for d in own)
+                axes = " x ".join("+".join(self._shown(a) for a in d.axes) for d in own)
+                said = f"{size} cell{'s' if size > 1 else ''} each by {axes}"
+                alike.setdefault(said, []).append(name)
+        if alike:
+            told = "; ".join(f"{', '.join(names)}: {said}" for said, names in alike.items())
+            self._note(f"matrix: {told}; {len(cells)} stages in all")
 
 
 RUN_DEFAULTS: Mapping[str, Any] = {"run.smoke": False}

@@ -165,7 +165,7 @@ def _is_true(node: Node, checker: Checker) -> bool:
 
 def _values(node: Node, checker: Checker) -> tuple[Value, ...]:
     if node.is_mapping and set(node.value) == {RANGE}:
-        node = node.value[RANGE]
+        axis, node = node, node.value[RANGE]
         count = checker.value("int", node)
         if isinstance(count, int) and count < 1:
             checker.report(
@@ -176,7 +176,7 @@ def _values(node: Node, checker: Checker) -> tuple[Value, ...]:
                 )
             )
         elif isinstance(count, int) and count <= MAX_CELLS:
-            numbers = (Node(i, node.origin, str(i), node.path) for i in range(count))
+            numbers = (Node(i, axis.origin, str(i), axis.path) for i in range(count))
             return tuple(Value(number.value, number) for number in numbers)
         elif isinstance(count, int):
             checker.report(too_many(count, where(node)))

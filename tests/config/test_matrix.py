@@ -228,8 +228,7 @@ stages:
 
 def test_a_plan_says_how_many_cells_there_are(compose: Compose) -> None:
     (note,) = (n for n in compose().notes if n.startswith("matrix"))
-    assert "split is 5 cells (fold)" in note
-    assert note.endswith("; 21 stages in all")
+    assert note == "matrix: split, train, evaluate: 5 cells each by fold; 21 stages in all"
 
 
 # What the command line changes.
