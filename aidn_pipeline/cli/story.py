@@ -103,10 +103,7 @@ def _parameters(record: Mapping[str, Any], stages: Stages, store: Store) -> Iter
         base = base_of(name)
         axes = [f"{base}.{axis}" for axis in values_of(name)]
         for path, use, values in _components(base, _over(fields, found)):
-            varied = [
-                k for axis in values_of(name) for k in values if f"{path}.{k}" == f"{base}.{axis}"
-            ]
-            said = {k: _short(v) for k, v in values.items() if _tells(v) or k in varied}
+            said = {k: _short(v) for k, v in values.items() if _tells(v) or f"{path}.{k}" in axes}
             if said or (use != path.rpartition(".")[2] and use != base):
                 _add(rows.setdefault(f"{path}: {use}" if use != path else path, {}), said)
     for params in _values(stages, store, Params):

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aidn_pipeline.config.condition import decide
@@ -98,12 +98,14 @@ def conditions(draw: st.DrawFn, depth: int = 3) -> str:
     return join.format(left, right)
 
 
+@settings(deadline=None)
 @given(conditions())
 def test_and_or_and_not_bind_as_in_python(text: str) -> None:
     expected = eval(text, {"epochs": 10, "lr": 0.1})
     assert decide(text, value_of, "here").holds is expected
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_decided_or_refused(text: str) -> None:
     try:

@@ -392,7 +392,9 @@ def test_a_gather_of_which_nothing_is_left_is_skipped(compose: Compose) -> None:
 AXES = st.lists(st.integers(1, 4), min_size=1, max_size=3)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None
+)
 @given(sizes=AXES)
 def test_cells_are_the_product_of_the_axes_and_a_gather_names_each_once(
     compose: Compose, sizes: list[int]
@@ -412,7 +414,9 @@ def test_cells_are_the_product_of_the_axes_and_a_gather_names_each_once(
     assert [ref.stage for ref in refs] == cells(spec, "evaluate")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None
+)
 @given(values=st.lists(st.sampled_from(range(5)), min_size=1, max_size=5, unique=True))
 def test_a_cell_is_the_same_work_whatever_other_cells_there_are(
     compose: Compose, values: list[int]
