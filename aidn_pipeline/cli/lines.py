@@ -4,6 +4,7 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+from aidn_pipeline.cli.cells import shortened
 from aidn_pipeline.cli.progress import RunProgress, detail, trial_problem
 from aidn_pipeline.cli.text import number, seconds
 from aidn_pipeline.core.events import (
@@ -57,7 +58,7 @@ class Lines:
             case StageStarted(action="reuse"):
                 return ""
             case StageStarted():
-                return f"{event.stage}: {event.action}, {event.reason}"
+                return f"{event.stage}: {event.action}, {shortened(event.reason)}"
             case StageWaiting():
                 return f"{self._progress.current}: waits for {event.holder}"
             case StageFinished():
@@ -77,7 +78,7 @@ def _finished(event: StageFinished) -> str:
     if event.action == "reuse":
         return f"{event.stage}: reused"
     if event.action == "skip":
-        return f"{event.stage}: skipped, {event.problem}"
+        return f"{event.stage}: skipped, {shortened(event.problem)}"
     if event.problem:
         return f"{event.stage}: stopped after {seconds(event.seconds)}, {event.problem}"
     return f"{event.stage}: done in {seconds(event.seconds)}"

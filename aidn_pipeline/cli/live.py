@@ -1,6 +1,7 @@
 """Progress on a terminal: the plan's table, live."""
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -9,6 +10,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from aidn_pipeline.cli.cells import called, shortened, together, values_of
 from aidn_pipeline.cli.progress import RunProgress, StageProgress, detail, trial_problem
 from aidn_pipeline.cli.text import seconds
 from aidn_pipeline.core.events import Event, Notice, TrialFinished
@@ -67,15 +69,38 @@ class LiveTable:
             drawn.add_column(
                 name, no_wrap=name != "", justify="right" if name == "time" else "left"
             )
-        for name, stage in list(self._progress.stages.items()):
-            colour = (
-                "red"
-                if stage.problem and stage.action != "skip"
-                else COLOURS.get(stage.action, "dim")
-            )
-            action = f"[{colour}]{stage.action or '·'}[/]"
-            drawn.add_row(escape(name), action, _time(stage, now), escape(_note(stage, now)))
+        stages = dict(self._progress.stages)
+        for names in together(stages, {}):
+            row = _cells if len(names) > 1 else _row
+            drawn.add_row(*row({name: stages[name] for name in names}, now))
         return drawn
+
+
+def _row(stages: Mapping[str, StageProgress], now: float) -> tuple[str, ...]:
+    ((name, stage),) = stages.items()
+    return escape(name), _action(stage), _time(stage, now), escape(_note(stage, now))
+
+
+def _cells(stages: Mapping[str, StageProgress], now: float) -> tuple[str, ...]:
+    """One row for all cells of a stage: that of the one at work, with how many are done."""
+    ended = [name for name, stage in stages.items() if stage.took_s is not None]
+    at_work = [n for n, s in stages.items() if s.started is not None and s.took_s is None]
+    failed = [n for n in ended if stages[n].problem and stages[n].action != "skip"]
+    worked = [n for n in ended if stages[n].action not in ("reuse", "skip")]
+    name = next(iter((*failed, *at_work, *worked, *ended)), next(iter(stages)))
+    inside = ", ".join(f"{axis}={value}" for axis, value in values_of(name).items())
+    told = [f"{len(ended)}/{len(stages)}"]
+    if failed or at_work:
+        told += [inside, _note(stages[name], now)]
+    took = sum(stages[n].took_s or 0.0 for n in worked)
+    took += sum(now - (stages[n].started or now) for n in at_work)
+    note = escape("  ".join(filter(None, told)))
+    return escape(called(list(stages))), _action(stages[name]), seconds(took) if took else "", note
+
+
+def _action(stage: StageProgress) -> str:
+    wrong = stage.problem and stage.action != "skip"
+    return f"[{'red' if wrong else COLOURS.get(stage.action, 'dim')}]{stage.action or '·'}[/]"
 
 
 def _time(stage: StageProgress, now: float) -> str:
@@ -86,11 +111,11 @@ def _time(stage: StageProgress, now: float) -> str:
 
 def _note(stage: StageProgress, now: float) -> str:
     if stage.problem:
-        return stage.problem
+        return shortened(stage.problem)
     if stage.took_s is not None:
         # The last figures stay; a time left and a rate are over.
         stage = StageProgress(
             trials=stage.trials, best=stage.best, units=stage.units, figures=stage.figures
         )
         return detail(stage, now)
-    return detail(stage, now) or (stage.reason if stage.started is not None else "")
+    return detail(stage, now) or (shortened(stage.reason) if stage.started is not None else "")

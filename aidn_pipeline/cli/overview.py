@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aidn_pipeline.cli.cells import base_of
 from aidn_pipeline.cli.text import ago, number, seconds, table
 from aidn_pipeline.config.project import Project, find_project
 from aidn_pipeline.config.recipe import list_recipes
@@ -106,8 +107,8 @@ def _last(record: Mapping[str, Any], status: str, store: Store) -> Iterator[str]
 def telling(record: Mapping[str, Any], store: Store) -> list[tuple[str, float]]:
     """The few metrics that say most: those of the gate, else the usual ones of the last stage."""
     metrics: dict[str, float] = {}
-    for stage in stage_results(record, store).values():
-        for artifact in stage.outputs.values():
+    for name, stage in stage_results(record, store).items():
+        for artifact in stage.outputs.values() if base_of(name) == name else ():
             if isinstance(artifact, Metrics) and store.has(artifact):
                 metrics.update(store.read_json(artifact))
     config = record["facts"].get("config", {}).get("stages", {})

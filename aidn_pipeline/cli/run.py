@@ -99,6 +99,8 @@ def following(result: AiModelResult) -> list[str]:
 
 def measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     """What the model is worth, what one answer for all would be, and how training ended."""
+    # Those of single cells stand in the report of what gathered them.
+    metrics = {name: value for name, value in metrics.items() if "[" not in name}
     training = {k: v for k, v in metrics.items() if k == "epoch" or k.startswith(TRAINING)}
     plain = {k.removeprefix(BASELINE): v for k, v in metrics.items() if k.startswith(BASELINE)}
     model = {k: v for k, v in metrics.items() if k not in training and not k.startswith(BASELINE)}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from aidn_pipeline.cli.cells import base_of, values_of
 from aidn_pipeline.cli.overview import after, failed_stage
 from aidn_pipeline.cli.plot import plot
 from aidn_pipeline.cli.text import number, pairs, seconds, size, sparkline, table
@@ -92,22 +93,38 @@ def _parameters(record: Mapping[str, Any], stages: Stages, store: Store) -> Iter
     """Every component with what is set of it; what was searched has the values that were found."""
     config = record["facts"].get("config", {}).get("stages", {})
     trained = [fields["trainer"].get("use") for fields in config.values() if "trainer" in fields]
-    rows: dict[str, dict[str, str]] = {}
+    rows: dict[str, dict[str, list[str]]] = {}
     for name in record["facts"].get("order", config):
         fields = dict(config.get(name, {}))
         if isinstance(fields.get("trial"), Mapping) and fields["trial"].get("use") in trained:
             # The trainer of the trials is told of once, with what was found for it.
             del fields["trial"]
         found = stages[name].hashed.get("fields", {}) if name in stages else {}
-        for path, use, values in _components(name, _over(fields, found)):
-            said = {k: _short(v) for k, v in values.items() if v not in (None, {}, [], False)}
-            if said or (use != path.rpartition(".")[2] and use != name):
-                rows[f"{path}: {use}" if use != path else path] = said
+        base = base_of(name)
+        axes = [f"{base}.{axis}" for axis in values_of(name)]
+        for path, use, values in _components(base, _over(fields, found)):
+            said = {k: _short(v) for k, v in values.items() if _tells(v) or f"{path}.{k}" in axes}
+            if said or (use != path.rpartition(".")[2] and use != base):
+                _add(rows.setdefault(f"{path}: {use}" if use != path else path, {}), said)
     for params in _values(stages, store, Params):
-        rows["found by the sweep"] = {k: _short(v) for k, v in params.items()}
+        _add(rows.setdefault("found by the sweep", {}), {k: _short(v) for k, v in params.items()})
     margin = max(map(len, rows), default=0) + 2
     for path, values in rows.items():
-        yield from pairs(values, label=f"{path:<{margin}}", width=WIDTH).splitlines() or [path]
+        told = {key: ", ".join(some) for key, some in values.items()}
+        yield from pairs(told, label=f"{path:<{margin}}", width=WIDTH).splitlines() or [path]
+
+
+def _tells(value: Any) -> bool:
+    # Which cells were gathered is told by the metrics of each.
+    cells = isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
+    return value not in (None, {}, [], False) and not cells
+
+
+def _add(row: dict[str, list[str]], said: Mapping[str, str]) -> None:
+    """Cells of a stage share a row; where they differ, it has the values of all."""
+    for key, value in said.items():
+        if value not in row.setdefault(key, []):
+            row[key].append(value)
 
 
 def _over(fields: Any, found: Any) -> Any:
@@ -188,6 +205,7 @@ def _metrics(stages: Stages, store: Store) -> Iterator[str]:
 
 
 def _curves(stages: Stages, store: Store) -> Iterator[str]:
+    plotted = set[str]()
     for name, stage in stages.items():
         digests = [p["digest"] for p in stage.observed.get("points", ())]
         curves = merge([read_segment(store.objects.verified(digest)) for digest in digests])
@@ -197,8 +215,11 @@ def _curves(stages: Stages, store: Store) -> Iterator[str]:
         if not moving:
             continue
         yield f"{name}:"
-        drawn = _pair(list(moving))
-        yield from (f"  {line}" for line in plot({k: moving[k] for k in drawn}, unit="epoch"))
+        # Of several cells the first is plotted, the others are a line for each curve.
+        drawn = _pair(list(moving)) if base_of(name) not in plotted else []
+        plotted.add(base_of(name))
+        if drawn:
+            yield from (f"  {line}" for line in plot({k: moving[k] for k in drawn}, unit="epoch"))
         rows = [
             [
                 key,

@@ -13,6 +13,8 @@ from aidn_pipeline.config.tree import Node
 from aidn_pipeline.errors import BudgetExceeded, ConfigError, ForbiddenKey, UnknownKey
 
 RESOLVERS = ("oc.env", "oc.select", "oc.decode", "secret")
+CELL = "matrix."
+"""Begins what stands for the value of a cell: `${matrix.fold}`."""
 
 
 @dataclass(slots=True)
@@ -135,6 +137,9 @@ class Resolver:
     def _expression(self, inner: str, node: Node, path: str) -> Node:
         if "${" in inner and not inner.startswith("oc.select:"):
             inner = str(self._string(Node(inner, node.origin), path).value)
+        if inner.startswith(CELL):
+            # Its value is known once the stage is repeated over its axes.
+            return Node(f"${{{inner}}}", node.origin, path=path)
         if PATH.match(inner):
             found = self.at(inner)
             if found is None:

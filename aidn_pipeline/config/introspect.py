@@ -154,16 +154,16 @@ def _ports_of(cls: Any) -> tuple[PortSpec, ...]:
         raise _unusable(cls, "ports stand in a frozen dataclass", "make it a frozen dataclass")
     hints = hints_of(cls)
     return tuple(
-        _port(
-            cls, item.name, hints[item.name], item.default is not MISSING, item.metadata.get("into")
+        replace(
+            _port(cls, item.name, hints[item.name], item.default is not MISSING),
+            into=item.metadata.get("into"),
+            cells=item.metadata.get("cells"),
         )
         for item in fields(cls)
     )
 
 
-def _port(
-    owner: Any, name: str, annotation: Any, has_default: bool, into: str | None = None
-) -> PortSpec:
+def _port(owner: Any, name: str, annotation: Any, has_default: bool) -> PortSpec:
     port = artifact_port(annotation)
     if port is None:
         raise _unusable(
@@ -172,7 +172,7 @@ def _port(
             "use `Dataset`, `Metrics`, ...",
         )
     kind, optional, many = port
-    return PortSpec(name=name, kind=kind, optional=optional or has_default, many=many, into=into)
+    return PortSpec(name=name, kind=kind, optional=optional or has_default, many=many)
 
 
 def _of_stage_function(target: Any) -> dict[str, Any]:

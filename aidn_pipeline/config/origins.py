@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,39 @@ def annotated(spec: PipelineSpec) -> str:
         }
         for name, stage in spec.stages.items()
     }
-    values = {"name": spec.name, "seed": spec.seed, "run": dict(spec.run), "stages": stages}
+    values = {"name": spec.name, "seed": spec.seed, "run": dict(spec.run)}
     lines = [
         f"{line:<{COLUMN}}  # {_origin(path, spec.origins)}" if path else line
-        for line, path in _mapping({k: v for k, v in values.items() if v != {}}, "", "")
+        for line, path in (
+            *_mapping({k: v for k, v in values.items() if v != {}}, "", ""),
+            *_stages(stages, spec),
+        )
     ]
     return "\n".join(lines) + "\n"
+
+
+def _stages(
+    stages: Mapping[str, Mapping[str, Any]], spec: PipelineSpec
+) -> Iterator[tuple[str, str]]:
+    """As `_mapping`; of the cells of a matrix the first is whole, others say what differs."""
+    yield ("stages:" if stages else "stages: {}"), ""
+    bases = [name.partition("[")[0] for name in stages]
+    first: dict[str, Mapping[str, Any]] = {}
+    for name, values in stages.items():
+        base = name.partition("[")[0]
+        key = name if KEY.match(name) else quoted(name)
+        skip = f"  # skip: {spec.stages[name].skip}" if spec.stages[name].skip else ""
+        anchor = re.sub(r"\W", "_", base)
+        rest = values
+        if base in first and first[base].keys() == values.keys():
+            yield f"{INDENT}{key}:{skip}", ""
+            yield f"{INDENT * 2}<<: *{anchor}", ""
+            rest = {k: v for k, v in values.items() if v != first[base][k]}
+        else:
+            several = base not in first and bases.count(base) > 1
+            yield f"{INDENT}{key}:{f' &{anchor}' if several else ''}{skip}", ""
+            first.setdefault(base, values)
+        yield from _mapping(rest, f"stages.{name}", INDENT * 2)
 
 
 def _inputs(stage: StageSpec) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aidn_pipeline.config.library import Library
+from aidn_pipeline.config.matrix import RANGE
 from aidn_pipeline.config.merge import merge
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.references import target
@@ -172,6 +173,8 @@ class Application:
         fitting = [k for k in children if rest == k or rest.startswith(f"{k}.")]
         if fitting:
             return str(max(fitting, key=len))
+        if len(keys) == 3 and keys[0] == "stages" and keys[2] == "matrix":
+            return rest.removesuffix(f".{RANGE}")
         if self._holds_paths(keys):
             head, _, last = rest.rpartition(".")
             return head if head and last in DOMAIN else rest

@@ -1,11 +1,20 @@
 """Recipes: what there is, and from a name and overrides to a `PipelineSpec`."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.config.builtin import data_folder
+from aidn_pipeline.config.cells import (
+    STAGE_KEYS,
+    Cell,
+    expand,
+    refuse_cell,
+    refuse_repeated_effects,
+    without_skipped,
+)
 from aidn_pipeline.config.check import GONE, Checker, where
 from aidn_pipeline.config.compose import Composed, compose
 from aidn_pipeline.config.library import GivenRecipe, Library
@@ -15,7 +24,7 @@ from aidn_pipeline.config.spaces import check_spaces, unpinned
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.describe import complete
 from aidn_pipeline.core.index import FieldSpec, Index
-from aidn_pipeline.core.pipeline import PipelineSpec, PortRef, StageSpec
+from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.core.wiring import problems as wiring_problems
 from aidn_pipeline.errors import (
@@ -47,7 +56,7 @@ RUN_FIELDS = (
         doc="two batches and one trial in a store of its own; registers nothing",
     ),
 )
-NO_FIELDS = ("inputs",)
+CELL_NAME = re.compile(r"\[[^\[\]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +139,27 @@ def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec
         elif (resolved := _resolve(composed, checker, node, key)) is not None:
             written[key] = resolved
     nodes = _stage_nodes(written.get("stages"), checker)
-    stages = {name: _stage(name, node, composed, checker) for name, node in nodes.items()}
+    cells = expand(nodes, composed, checker)
+    stages = {cell.name: _stage(cell, composed, checker) for cell in cells.values()}
     name = _scalar(checker, "str", written.get("name"))
+    refuse_cell(written.get("name"), checker)
     seed = _scalar(checker, "int", written.get("seed"))
-    run = _run(written.get("run"), list(nodes), checker)
+    run = _run(written.get("run"), cells, checker)
     if whole:
-        _check_wiring(stages, nodes, checker)
+        _check_wiring(stages, cells, checker)
     if checker.problems:
         return None
     origins: dict[str, str] = {}
     for key, node in written.items():
         _collect_origins(node, key, origins)
+    for cell in cells.values():
+        if cell.labels:
+            _collect_origins(cell.node, f"stages.{cell.name}", origins)
+    known = {s.name: s for s in stages.values() if s is not None}
     return PipelineSpec(
         name=name,
         recipe=recipe,
-        stages={s.name: s for s in stages.values() if s is not None},
+        stages=without_skipped(known, checker.index),
         seed=seed,
         origins=origins,
         run=run,
@@ -190,61 +205,33 @@ def _stage_nodes(stages: Node | None, checker: Checker) -> dict[str, Node]:
     return found
 
 
-def _stage(name: str, node: Node, composed: Composed, checker: Checker) -> StageSpec | None:
-    node = unpinned(name, node, composed, checker)
+def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None:
+    name = cell.base
+    node = unpinned(name, cell.node, composed, checker)
     before = len(checker.problems)
-    given = checker.component("stage", node, skip=NO_FIELDS)
-    inputs = _inputs(name, node.get("inputs"), checker)
+    given = checker.component("stage", node, skip=STAGE_KEYS)
     if given is None:
         return None
     if len(checker.problems) > before:
         # Kept for the wiring check, which needs no more than the name of the component.
-        return StageSpec(name=name, stage={"use": given["use"]}, inputs=inputs)
+        return StageSpec(name=cell.name, stage={"use": given["use"]}, inputs=cell.inputs)
     description = complete(checker.index, "stage", given, where=f"stages.{name}")
     check_spaces(name, node, description, checker)
-    return StageSpec(name=name, stage=description, inputs=inputs)
-
-
-def _inputs(name: str, node: Node | None, checker: Checker) -> dict[str, tuple[PortRef, ...]]:
-    found: dict[str, tuple[PortRef, ...]] = {}
-    if node is None or node.value is None:
-        return found
-    if not node.is_mapping:
-        checker.report(
-            WrongType(
-                f"`stages.{name}.inputs` is a mapping of ports",
-                where=where(node),
-                remedy="write `inputs: {dataset: split.dataset}`",
-            )
-        )
-        return found
-    for port, value in node.value.items():
-        items = value.value if isinstance(value.value, list) else [value]
-        refs = [_reference(item, checker) for item in items if item.value is not None]
-        if refs and all(refs):
-            found[port] = tuple(ref for ref in refs if ref is not None)
-    return found
-
-
-def _reference(node: Node, checker: Checker) -> PortRef | None:
-    try:
-        return PortRef.parse(node.value if isinstance(node.value, str) else str(node.text))
-    except ValueError:
-        checker.report(
-            WiringError(
-                f"{node.plain()!r} is no reference to a port",
-                where=where(node),
-                remedy="write `stage.port`, or `stage.port?` if it may be missing",
-            )
-        )
-        return None
+    return StageSpec(
+        name=cell.name,
+        stage=description,
+        inputs=cell.inputs,
+        cell=cell.labels,
+        skip=cell.skip,
+        on_failure=cell.on_failure,
+    )
 
 
 def _scalar(checker: Checker, kind: str, node: Node | None) -> Any:
     return checker.value(kind, node) if node is not None else GONE
 
 
-def _run(node: Node | None, stages: Sequence[str], checker: Checker) -> dict[str, Any]:
+def _run(node: Node | None, cells: Mapping[str, Cell], checker: Checker) -> dict[str, Any]:
     if node is None or node.value is None:
         return {}
     if not node.is_mapping:
@@ -255,48 +242,64 @@ def _run(node: Node | None, stages: Sequence[str], checker: Checker) -> dict[str
         )
         return {}
     found = checker.fields(RUN_FIELDS, node.value, node)
+    forced: list[str] = []
     for name in found.get("force", ()):
-        if name not in stages:
+        # The name of a matrix stands for all of its cells.
+        fitting = [c.name for c in cells.values() if name in (c.base, c.name)]
+        forced += fitting
+        if not fitting:
             place = node.get("force") or node
+            known = dict.fromkeys(key for c in cells.values() for key in (c.base, c.name))
             checker.report(
                 UnknownKey(
                     f"there is no stage {name!r} to force",
                     where=where(place),
-                    remedy=nearest(name, stages, noun="stages"),
+                    remedy=nearest(name, list(known), noun="stages"),
                 )
             )
-    return found
+    return {**found, "force": forced} if forced else found
 
 
 def _check_wiring(
-    stages: Mapping[str, StageSpec | None], nodes: Mapping[str, Node], checker: Checker
+    stages: Mapping[str, StageSpec | None], cells: Mapping[str, Cell], checker: Checker
 ) -> None:
     known = {name: stage for name, stage in stages.items() if stage is not None}
-    if len(known) < len(nodes):
+    if len(known) < len(cells):
         return
     found = list(wiring_problems(known, checker.index))
     try:
         order(known)
     except WiringError as problem:
         found.append(problem)
+    refuse_repeated_effects(known, cells, checker.index, checker)
     # A reference that could not be read is told already; its port is not missing beside that.
     told = {
-        f"stages.{name}.inputs"
-        for name in nodes
-        if any(f"(stages.{name}.inputs." in p.where for p in checker.problems)
+        f"stages.{cell.base}.inputs"
+        for cell in cells.values()
+        if any(f"(stages.{cell.base}.inputs." in p.where for p in checker.problems)
     }
+    same = set[tuple[str, str]]()
     for one in found:
-        if one.where in told:
+        path, place = _place(one.where, cells)
+        # What is wrong with a stage is wrong with each of its cells, and told once.
+        said = (CELL_NAME.sub("", one.problem), place)
+        if path in told or said in same:
             continue
-        checker.report(WiringError(one.problem, where=_place(one.where, nodes), remedy=one.remedy))
+        same.add(said)
+        checker.report(WiringError(one.problem, where=place, remedy=one.remedy))
 
 
-def _place(path: str, nodes: Mapping[str, Node]) -> str:
-    keys = path.split(".")
-    node = nodes.get(keys[1])
-    for key in keys[2:]:
-        node = (node.get(key) or node) if node is not None else None
-    return f"{node.origin} ({path})" if node is not None else path
+def _place(path: str, cells: Mapping[str, Cell]) -> tuple[str, str]:
+    """The path in the recipe of a path in a cell, and the same with its line."""
+    fitting = [name for name in cells if f"{path}.".startswith(f"stages.{name}.")]
+    if not fitting:
+        return path, path
+    cell = cells[max(fitting, key=len)]
+    rest = path.removeprefix(f"stages.{cell.name}")
+    node = cell.node
+    for key in rest.split(".")[1:]:
+        node = node.get(key) or node
+    return f"stages.{cell.base}{rest}", f"{node.origin} (stages.{cell.base}{rest})"
 
 
 def _collect_origins(node: Node, path: str, origins: dict[str, str]) -> None:

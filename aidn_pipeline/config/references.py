@@ -64,5 +64,5 @@ def roots(node: Node) -> set[str]:
     for _, child in node.children():
         found |= roots(child)
     if isinstance(node.value, str) and "${" in node.value:
-        found |= set(ROOTS.findall(node.value)) - {"oc", "secret"}
+        found |= set(ROOTS.findall(node.value)) - {"oc", "secret", "matrix"}
     return found

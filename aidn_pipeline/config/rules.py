@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from aidn_pipeline.core.index import ComponentSpec
 from aidn_pipeline.core.objective import check_objective
-from aidn_pipeline.data.shares import check_shares
+from aidn_pipeline.data.shares import check_fold, check_shares
 from aidn_pipeline.errors import ConfigError, ConfigProblems, FoundBeforeStart, WrongType
 from aidn_pipeline.registry.gates import parse_gate
 from aidn_pipeline.registry.versions import check_name
@@ -18,6 +18,7 @@ from aidn_pipeline.registry.versions import check_name
 OURS = "aidn_pipeline."
 Rule: TypeAlias = Callable[[Mapping[str, Any]], object]
 RULES: Mapping[str, tuple[Rule, ...]] = {
+    "stage/kfold": (lambda d: check_fold(d["fold"], d["folds"]),),
     "stage/register": (lambda d: check_name(d["name"]), lambda d: parse_gate(d["gate"])),
     "stage/split": (lambda d: check_shares({k: d[k] for k in ("train", "validation", "test")}),),
     "stage/sweep": (lambda d: check_objective(d["objective"]),),

@@ -5,6 +5,36 @@ from typing import Any
 from aidn_pipeline.core.index import ComponentSpec, FieldType, Index
 
 PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "null": "null"}
+REPEATED: dict[str, Any] = {
+    "matrix": {
+        "description": "repeats the stage, and what follows it, for each value: "
+        "`{trainer.seed: [1, 2, 3]}`, `{fold: {range: 5}}`",
+        "type": ["object", "null"],
+        "properties": {"zip": {"type": "boolean", "description": "pairs the values of the axes"}},
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "array", "minItems": 1},
+                {
+                    "type": "object",
+                    "properties": {"range": {"type": ["integer", "string"]}},
+                    "required": ["range"],
+                    "additionalProperties": False,
+                },
+                {"type": "string", "pattern": r"\$\{"},
+                {"type": "null"},
+            ]
+        },
+    },
+    "when": {
+        "description": "runs the stage only if this holds: `trainer.epochs > 5`",
+        "type": ["string", "boolean", "null"],
+    },
+    "on_failure": {
+        "description": "`continue` goes on without a cell that failed, where cells are gathered",
+        "enum": ["stop", "continue", None],
+    },
+}
+"""Keys that every stage has beside the fields of its component."""
 REFERENCE = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
 
 
@@ -57,6 +87,7 @@ def _properties(spec: ComponentSpec) -> dict[str, Any]:
             "properties": {item.name: port for item in spec.inputs},
             "additionalProperties": False,
         }
+        found |= REPEATED
     for item in spec.fields:
         found[item.name] = _type(item.type) | ({"description": item.doc} if item.doc else {})
         if not item.required and item.default is not None:

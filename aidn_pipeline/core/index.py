@@ -46,6 +46,8 @@ class PortSpec:
         many: whether it takes a list of references.
         into: for params: the field whose dotted paths the values are written into before the
             stage is fingerprinted.
+        cells: of one that takes many: the field that says which cell of a matrix each is, as a
+            mapping of axes to values; filled in where the references are gathered.
     """
 
     name: str
@@ -53,6 +55,7 @@ class PortSpec:
     optional: bool = False
     many: bool = False
     into: str | None = None
+    cells: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

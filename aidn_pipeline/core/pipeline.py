@@ -1,31 +1,42 @@
 """A pipeline as a value: stages wired port to port."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from aidn_pipeline.core.stage import Description
+
+REFERENCE = re.compile(
+    r"(?P<stage>[^.\[\]]+(?:\[[^\[\]]+\])?)\.(?P<port>[^.\[\]]+?)(?P<optional>\?)?"
+)
+"""A stage, or a cell of one (`train[fold=0]`), and its port."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortRef:
-    """`stage.port`, as written under `inputs:`; `?` at the end marks one that may be missing."""
+    """`stage.port`, as written under `inputs:`; `?` at the end marks one that may be missing.
+
+    Attributes:
+        cell: of one of those that a `[*]` stands for, its values by axis; else None.
+    """
 
     stage: str
     port: str
     optional: bool = False
+    cell: tuple[tuple[str, Any], ...] | None = None
 
     @classmethod
     def parse(cls, text: str) -> "PortRef":
-        """Reads `stage.port` or `stage.port?`.
+        """Reads `stage.port` or `stage.port?`; the stage may be a cell, `train[fold=0]`.
 
         Raises:
             ValueError: if it is neither.
         """
-        stage, dot, port = text.removesuffix("?").partition(".")
-        if not (dot and stage and port) or "." in port:
+        found = REFERENCE.fullmatch(text)
+        if found is None:
             raise ValueError(text)
-        return cls(stage, port, text.endswith("?"))
+        return cls(found["stage"], found["port"], found["optional"] is not None)
 
     def __str__(self) -> str:
         return f"{self.stage}.{self.port}" + ("?" if self.optional else "")
@@ -39,11 +50,17 @@ class StageSpec:
         name: its key under `stages:`; no part of its fingerprint.
         stage: complete description, every field with its value.
         inputs: references by port; several only for a port that takes many.
+        cell: its values by axis, if it is one cell of a matrix.
+        skip: why it is not run at all; empty if it is.
+        on_failure: `continue` lets the run go on without it where its results are gathered.
     """
 
     name: str
     stage: Description
     inputs: Mapping[str, tuple[PortRef, ...]] = field(default_factory=dict)
+    cell: Mapping[str, Any] = field(default_factory=dict)
+    skip: str = ""
+    on_failure: Literal["stop", "continue"] = "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

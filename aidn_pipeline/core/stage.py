@@ -31,9 +31,12 @@ Content: TypeAlias = bytes | Path | FileRef
 """One file to be saved: its bytes, a path to it, or a file that is in the store already."""
 
 
-def port(default: Any = None, *, into: str | None = None) -> Any:
-    """An optional port; `into` as in `aidn_pipeline.core.index.PortSpec`."""
-    return field(default=default, metadata={"into": into})
+def port(default: Any = None, *, into: str | None = None, cells: str | None = None) -> Any:
+    """A port, optional by default; `into` and `cells` as in `aidn_pipeline.core.index.PortSpec`.
+
+    With `dataclasses.MISSING` for a default it must be wired.
+    """
+    return field(default=default, metadata={"into": into, "cells": cells})
 
 
 class Stage(ABC, Generic[In, Out]):

@@ -64,6 +64,7 @@ def problems(stages: Mapping[str, StageSpec], index: Index) -> Iterator[WiringEr
                 yield WiringError(
                     f"port {port.name!r} of stage {name!r} takes one reference, not {len(refs)}",
                     where=f"stages.{name}.inputs.{port.name}",
+                    remedy=f"wire it to one, such as `{refs[0]}`",
                 )
             for ref in refs:
                 yield from _wrong_reference(name, port, ref, stages, index)

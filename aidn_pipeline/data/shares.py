@@ -24,3 +24,22 @@ def check_shares(shares: Mapping[str, float], *, where: str = "") -> None:
             where=where,
             remedy="such as `train: 0.7, validation: 0.15, test: 0.15`",
         )
+
+
+def check_fold(fold: int | None, folds: int, *, where: str = "fold") -> None:
+    """Checks that there is such a fold.
+
+    Args:
+        fold: counted from 0; None for none.
+        folds: how many there are.
+        where: the config path, for messages.
+
+    Raises:
+        WrongType: if there is not.
+    """
+    if fold is not None and fold >= folds:
+        raise WrongType(
+            f"there is no fold {fold} of {folds}",
+            where=where,
+            remedy=f"write 0 to {folds - 1}; as a matrix, `fold: {{range: {folds}}}`",
+        )

@@ -51,6 +51,21 @@ def _column_words(name: str, column: pa.ChunkedArray) -> U64:
     return mix(wide.view(np.uint64))
 
 
+def key_hashes(table: pa.Table, key: str | None) -> U64:
+    """A 64-bit hash of what keeps rows together: a column's value, or the whole row.
+
+    Raises:
+        DataError: if there is no column `key`.
+    """
+    if key is not None and key not in table.column_names:
+        raise DataError(
+            f"no column {key!r} to split by",
+            where="split.key",
+            remedy=f"its columns: {', '.join(table.column_names)}",
+        )
+    return row_hashes(table.select([key]) if key else table)
+
+
 def assign(
     table: pa.Table, fractions: Mapping[str, float], *, seed: int, key: str | None = None
 ) -> "np.ndarray[Any, np.dtype[np.uint8]]":
@@ -68,14 +83,7 @@ def assign(
     Raises:
         DataError: if there is no column `key`.
     """
-    if key is not None and key not in table.column_names:
-        raise DataError(
-            f"no column {key!r} to split by",
-            where="split.key",
-            remedy=f"its columns: {', '.join(table.column_names)}",
-        )
-    hashes = row_hashes(table.select([key]) if key else table)
-    words = mix(hashes ^ np.uint64(derive_seed(seed, "split")))
+    words = mix(key_hashes(table, key) ^ np.uint64(derive_seed(seed, "split")))
     points = (words >> np.uint64(11)).astype(np.float64) / float(1 << 53)
     bounds = np.cumsum(list(fractions.values()))[:-1]
     return np.searchsorted(bounds, points, side="right").astype(np.uint8)

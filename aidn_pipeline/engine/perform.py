@@ -265,12 +265,17 @@ def call_stage(
         StageFailed: if it gave something else than its ports promise.
     """
     component = build(index, "stage", description)
+    many = {port.name for port in spec.inputs if port.many}
+    handed_over = {
+        port: (found,) if port in many and not isinstance(found, tuple) else found
+        for port, found in inputs.items()
+    }
     if isinstance(component, Stage):
         ports = _inputs_class(load_target(spec))
-        answer = component.run(ports(**inputs), context)
+        answer = component.run(ports(**handed_over), context)
     elif isinstance(component, Factory):
         handed = {"ctx": context} if "ctx" in inspect.signature(component.target).parameters else {}
-        answer = component.target(**inputs, **handed, **component.arguments)
+        answer = component.target(**handed_over, **handed, **component.arguments)
     else:
         raise StageFailed(f"{spec.key} is neither a Stage nor a function", where=spec.module)
     return _outputs(spec, answer)

@@ -131,6 +131,8 @@ class Planner:
             "component": stage.stage["use"],
             "estimate_s": estimate,
         }
+        if stage.skip:
+            return PlanRow(action="skip", reason=stage.skip, **facts | {"estimate_s": None})
         refs = {r.stage for refs in stage.inputs.values() for r in refs}
         pending = sorted((refs & self.spec.stages.keys()) - outputs.keys())
         if pending:
@@ -207,7 +209,7 @@ def resolve_inputs(stage: StageSpec, outputs: Mapping[str, Mapping[str, Artifact
             for r in refs
             if r.stage in outputs and r.port in outputs[r.stage]
         ]
-        if len(refs) > 1:
+        if len(refs) > 1 or any(r.cell is not None for r in refs):
             resolved[port] = tuple(found)
         elif found:
             resolved[port] = found[0]
@@ -215,7 +217,7 @@ def resolve_inputs(stage: StageSpec, outputs: Mapping[str, Mapping[str, Artifact
 
 
 def with_params(index: Index, stage: StageSpec, inputs: Inputs, store: Store) -> Description:
-    """The description with the values of wired params written into it.
+    """The description with the values of wired params, and gathered cells, written into it.
 
     Raises:
         CorruptObject: if the params are damaged.
@@ -230,6 +232,9 @@ def with_params(index: Index, stage: StageSpec, inputs: Inputs, store: Store) ->
                 f"{port.into}.{path}": value for path, value in store.read_json(artifact).items()
             }
             description = write_params(description, params)
+        labels = [dict(ref.cell) for ref in stage.inputs.get(port.name, ()) if ref.cell is not None]
+        if port.cells and labels:
+            description = {**description, port.cells: labels}
     return description
 
 

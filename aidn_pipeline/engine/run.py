@@ -5,7 +5,7 @@ import secrets
 import socket
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,11 @@ from aidn_pipeline.engine.perform import Performer
 from aidn_pipeline.engine.plan import Planner, last_records, resolve_inputs, with_params
 from aidn_pipeline.engine.stopping import StopFlag, listening
 from aidn_pipeline.engine.telling import Telling
-from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted
+from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StoreError
 from aidn_pipeline.store.store import Store
+
+ENDING = (GateNotMet, Interrupted, StoreError)
+"""Errors that no `on_failure: continue` lets a run go on after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,8 @@ class RunLoop:
         self._stop = StopFlag()
         self._results: dict[str, StageResult] = {}
         self._error: AidnError | None = None
+        self._spared: dict[str, AidnError] = {}
+        """Cells that failed, or need one that did, without which the run goes on."""
         self._started = time.time()
         self.run_id = time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
         self._performer = Performer(
@@ -141,21 +146,44 @@ class RunLoop:
 
     def _run_stages(self, names: Sequence[str]) -> None:
         for name in names:
-            stage = self._spec.stages[name]
+            stage = self._gathering(self._spec.stages[name])
             known = dict.fromkeys(n for n in needs(stage) if n in self._spec.stages)
-            missing = [n for n in known if not self._done(n)]
-            if missing or (self._error and not isinstance(self._error, GateNotMet)):
+            missing = [n for n in known if not self._done(n)] if not stage.skip else []
+            stopped = self._error is not None and not isinstance(self._error, GateNotMet)
+            if stage.skip or missing or stopped:
                 reason = f"needs {', '.join(missing)}" if missing else "the run stopped before it"
-                self._results[name] = StageResult(action="skip", reason=reason, status="skipped")
-                self._emit(StageFinished(stage=name, action="skip", seconds=0.0, problem=reason))
+                self._skipped(stage, missing, stage.skip or reason)
                 continue
             started = time.monotonic()
             try:
                 self._stop.check()
                 self._run_stage(stage)
             except AidnError as error:
-                self._error = error
                 self._failed(name, error, time.monotonic() - started)
+                if stage.on_failure == "continue" and not isinstance(error, ENDING):
+                    self._spared[name] = error
+                    text = f"{name} failed, the run goes on without it: {error.problem}"
+                    self._emit(Notice(text=text, level="warning"))
+                else:
+                    self._error = error
+
+    def _gathering(self, stage: StageSpec) -> StageSpec:
+        """The stage without references to spared cells among those it gathers, if some are left."""
+        inputs = {
+            port: tuple(r for r in refs if r.cell is None or r.stage not in self._spared) or refs
+            for port, refs in stage.inputs.items()
+        }
+        return replace(stage, inputs=inputs)
+
+    def _skipped(self, stage: StageSpec, missing: Sequence[str], reason: str) -> None:
+        self._results[stage.name] = StageResult(action="skip", reason=reason, status="skipped")
+        self._emit(StageFinished(stage=stage.name, action="skip", seconds=0.0, problem=reason))
+        spared = [self._spared[name] for name in missing if name in self._spared]
+        if spared and stage.cell and len(spared) == len(missing):
+            self._spared[stage.name] = spared[0]
+        elif spared:
+            # Nothing is left to gather, or this very cell was wanted: it was not to be spared.
+            self._error = self._error or spared[0]
 
     def _done(self, name: str) -> bool:
         return name in self._results and self._results[name].status == "done"

@@ -22,12 +22,17 @@ def newest(stages: Mapping[str, StageResult], kind: type[A]) -> A | None:
 
 
 def metrics_of(stages: Mapping[str, StageResult], store: Store) -> dict[str, float]:
-    """Metrics of all stages, the later stage's where names are equal."""
+    """Metrics of all stages, the later stage's where names are equal.
+
+    Those of a cell carry its values: `accuracy[fold=0]`.
+    """
     found: dict[str, float] = {}
-    for stage in stages.values():
+    for name, stage in stages.items():
+        _, bracket, values = name.partition("[")
         for artifact in stage.outputs.values():
             if isinstance(artifact, Metrics):
-                found.update(store.read_json(artifact))
+                read = store.read_json(artifact)
+                found.update({f"{key}{bracket}{values}": value for key, value in read.items()})
     return found
 
 

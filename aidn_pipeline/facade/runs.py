@@ -114,7 +114,7 @@ def artifact_at(stages: Mapping[str, StageResult], reference: str) -> Artifact:
     Raises:
         UsageError: with the artifacts that there are.
     """
-    stage, _, port = reference.partition(".")
+    stage, _, port = reference.rpartition(".")
     found = stages[stage].outputs.get(port) if stage in stages else None
     if found is None:
         known = [f"{name}.{p}" for name, result in stages.items() for p in result.outputs]

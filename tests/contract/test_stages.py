@@ -1,5 +1,6 @@
 """Every built-in stage keeps its contract."""
 
+from aidn_pipeline.core.artifact import Metrics
 from aidn_pipeline.testing.examples import (
     example_dataset,
     example_texts,
@@ -31,6 +32,21 @@ class TestSplitRows(StageSuite):
 
     def inputs(self, bench):
         return {"dataset": example_dataset(bench, split=False)}
+
+
+class TestKFold(StageSuite):
+    make = staticmethod(lambda: {"use": "kfold", "folds": 4, "fold": 1, "validation": 0.2})
+
+    def inputs(self, bench):
+        return {"dataset": example_dataset(bench, split=False)}
+
+
+class TestAggregate(StageSuite):
+    make = staticmethod(lambda: {"use": "aggregate", "cells": [{"fold": 0}, {"fold": 1}]})
+
+    def inputs(self, bench):
+        values = ({"accuracy": 0.5, "loss": 2.0}, {"accuracy": 0.75, "loss": 1.5})
+        return {"metrics": tuple(bench.context("cells").save(Metrics, v) for v in values)}
 
 
 class TestPrepare(StageSuite):

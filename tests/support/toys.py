@@ -1,7 +1,9 @@
 """Torch-free stages that exercise every way of being interrupted, for the engine's own tests."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
+from typing import Any
 
 from aidn_pipeline.config.introspect import spec_of
 from aidn_pipeline.core.artifact import File, Folder, Metrics, Params
@@ -10,7 +12,7 @@ from aidn_pipeline.core.describe import complete
 from aidn_pipeline.core.events import Progress
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec, PortRef, StageSpec
-from aidn_pipeline.core.stage import Job, NoInputs, Stage, StageContext
+from aidn_pipeline.core.stage import Job, NoInputs, Stage, StageContext, port
 from aidn_pipeline.errors import DataError, GateNotMet
 
 
@@ -179,7 +181,28 @@ class ReadFile(Stage[NoInputs, TextOut]):
         return TextOut(ctx.save(File, text))
 
 
-INDEX = Index([spec_of(target) for target in (Write, Upper, Count, Tune, Gate, ReadFile, boom)])
+@dataclass(frozen=True)
+class CollectIn:
+    files: tuple[File, ...] = port(MISSING, cells="cells")
+
+
+@component("stage", "collect")
+@dataclass(frozen=True, kw_only=True)
+class Collect(Stage[CollectIn, TextOut]):
+    """Joins files, each with the cell it is of."""
+
+    seeded = False
+    cells: list[Any] = setting(default_factory=list)
+
+    def run(self, inputs: CollectIn, ctx: StageContext) -> TextOut:
+        note(ctx, "collect")
+        texts = [ctx.files(file)[""].read_text() for file in inputs.files]
+        named = zip(self.cells or [{}] * len(texts), texts, strict=True)
+        return TextOut(ctx.save(File, json.dumps(list(named)).encode()))
+
+
+STAGES = (Write, Upper, Count, Tune, Gate, ReadFile, Collect, boom)
+INDEX = Index([spec_of(target) for target in STAGES])
 
 
 def stage(
