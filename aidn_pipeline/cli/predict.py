@@ -26,15 +26,15 @@ def main(given: Sequence[str]) -> int:
     )
     target = _target(arguments, " ".join(["aidn-run predict", *given]))
     sources = list(_sources(arguments))
+    places = _places([name for name, _ in sources], target)
     model = open_model(arguments.words[0], Workspace.around())
     found = [(name, _answers(model, rows, name)) for name, rows in sources]
     everything = [answer for _, some in found for answer in some]
     if target is None:
         print(to_json(everything), end="")
     elif target.is_dir():
-        for name, some in found:
-            ending = Path(name).suffix if Path(name).suffix in WRITERS else ".json"
-            write_answers(some, target / f"{Path(name).stem}{ending}")
+        for (_, some), place in zip(found, places, strict=True):
+            write_answers(some, place)
         print(f"{len(everything)} answers in {len(found)} files of {target}")
     else:
         write_answers(everything, target)
@@ -62,6 +62,12 @@ def _target(arguments: Parsed, where: str) -> Path | None:
         )
     if not target.is_dir():
         writer_for(target)
+    elif target.resolve() == Path(str(source)).resolve():
+        raise UsageError(
+            "the answers would go among the rows",
+            where=str(target),
+            remedy="make a folder for them and name it: `mkdir answers`, `--output answers`",
+        )
     return target
 
 
@@ -75,6 +81,42 @@ def _sources(arguments: Parsed) -> Iterator[tuple[str, list[Any]]]:
             yield str(file), read_rows(str(file))
     else:
         yield source, read_rows(source)
+
+
+def _places(names: Sequence[str], target: Path | None) -> list[Path]:
+    """Where the answers go: a file for each source in a folder, none of them one of the sources.
+
+    Raises:
+        UsageError: if a file of rows, or other answers, would be written over.
+    """
+    if target is None:
+        return []
+    rows = {Path(name).resolve(): name for name in names if Path(name).exists()}
+    places = [target]
+    if target.is_dir():
+        places = [target / _answers_name(Path(name)) for name in names]
+    taken: dict[Path, str] = {}
+    for place, name in zip(places, names, strict=False):
+        if place.resolve() in rows:
+            raise UsageError(
+                "the answers would be written over the rows",
+                where=str(place),
+                remedy="name another file or folder with --output",
+            )
+        other = taken.setdefault(place.resolve(), name)
+        if other != name:
+            raise UsageError(
+                f"the answers for {Path(other).name!r} and {Path(name).name!r} would go to one "
+                "file",
+                where=str(place),
+                remedy="rename one of them",
+            )
+    return places
+
+
+def _answers_name(source: Path) -> str:
+    # The whole name, so that a.json and a.parquet have answers of their own.
+    return source.name if source.suffix in WRITERS else f"{source.name}.json"
 
 
 def _answers(model: Predictor, rows: list[Any], name: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ Files that are written once are shared by hard links: a clone takes next to no s
 
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from aidn_pipeline.core.artifact import Artifact
@@ -34,7 +35,8 @@ def clone(store: Store, target: Path, needed: Iterable[Artifact]) -> None:
         work = store.root / "work"
         for folder in sorted(work.iterdir()) if work.is_dir() else ():
             if not store.locks.held(f"work/{folder.name}"):
-                shutil.copytree(folder, target / "work" / folder.name, copy_function=_share)
+                share = partial(_share, folder)
+                shutil.copytree(folder, target / "work" / folder.name, copy_function=share)
         objects = (store.objects.path(digest) for digest in store.objects.ids())
         if not all(_linked(path, target / path.relative_to(store.root)) for path in objects):
             for artifact in needed:
@@ -56,7 +58,9 @@ def _linked(path: Path, place: Path) -> bool:
     return True
 
 
-def _share(source: str, target: str) -> None:
-    # Checkpoints are written once; journals and a stage's own files are not.
-    if "checkpoints" not in Path(source).parts or not _linked(Path(source), Path(target)):
+def _share(work: Path, source: str, target: str) -> None:
+    # `checkpoints/N/*` are written once; journals and a stage's own files are not.
+    within = Path(source).relative_to(work).parts
+    written_once = len(within) == 3 and within[0] == "checkpoints"
+    if not written_once or not _linked(Path(source), Path(target)):
         shutil.copy2(source, target)

@@ -47,7 +47,8 @@ def perform_again(subject: Subject, place: Place) -> Result:
     }
     seed = SEEDS[os.environ.get("PYTHONHASHSEED") == SEEDS[0]]
     done = subprocess.run(
-        [sys.executable, "-m", "aidn_pipeline.testing.again"],
+        # The path is this process's: the working folder is not put before it.
+        [sys.executable, "-P", "-m", "aidn_pipeline.testing.again"],
         input=json.dumps(job),
         capture_output=True,
         text=True,

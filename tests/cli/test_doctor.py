@@ -421,3 +421,43 @@ def test_a_module_that_hides_a_package_is_named(empty, say, monkeypatch):
 def test_main_is_the_door(here, capsys):
     assert main(["doctor", "--nope"]) == 2
     assert "no flag --nope" in capsys.readouterr().err
+
+
+def test_no_module_of_the_working_folder_is_run(tmp_path):
+    shadow = tmp_path / "aidn_pipeline" / "__init__.py"
+    shadow.parent.mkdir()
+    shadow.write_text("raise SystemExit('run')\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "aidn_pipeline.cli.main", "doctor", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    found = {f["what"] for f in json.loads(done.stdout)["findings"]}
+    assert "locks hold between processes" in found
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_locks_are_not_tried_through_a_link(tmp_path, header, monkeypatch, say):
+    store, outside = tmp_path / ".aidn", tmp_path / "outside"
+    store.mkdir()
+    (store / "locks").symlink_to(outside)
+    if header:
+        (store / "format.json").write_text('{"format":1,"hash":"b3"}\n')
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = say("doctor")
+
+    assert "locks hold between processes" in out
+    assert not outside.exists()
+
+
+def test_a_folder_of_the_store_s_name_is_left_as_it_was(tmp_path, monkeypatch, say):
+    (tmp_path / ".aidn").mkdir()
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = say("doctor")
+
+    assert "locks hold between processes" in out
+    assert list((tmp_path / ".aidn").iterdir()) == []

@@ -240,3 +240,45 @@ def test_answers_of_one_file_do_not_go_to_a_folder(here, say, tmp_path, rows):
     code, _, err = say("predict", "digits", *given)
     assert code == 2
     assert "answers.json" in err
+
+
+def answered(say, source, target):
+    before = {p: p.read_bytes() for p in source.parent.rglob("*") if p.is_file()}
+    code, _, err = say("predict", "digits", "--input", str(source), "--output", str(target))
+    after = {p: p.read_bytes() for p in source.parent.rglob("*") if p.is_file()}
+    return code, err, {p: b for p, b in after.items() if before.get(p) != b}
+
+
+@pytest.mark.parametrize("target", ["", "a.json"])
+def test_rows_are_not_written_over_by_their_answers(here, say, folder, target):
+    code, err, changed = answered(say, folder, folder / target)
+    assert (code, changed) == (2, {})
+    assert "fix:" in err
+    code, err, changed = answered(say, folder / "a.json", folder / "a.json")
+    assert (code, changed) == (2, {})
+
+
+def test_rows_behind_a_link_in_the_answers_folder_are_not_written_over(here, say, folder, tmp_path):
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "a.json").symlink_to(folder / "a.json")
+    code, err, changed = answered(say, folder, tmp_path / "answers")
+    assert (code, changed) == (2, {})
+    assert "over the rows" in err
+
+
+def test_rows_of_one_stem_have_answers_of_their_own(here, say, rows, folder, tmp_path):
+    pq.write_table(pa.Table.from_pylist(rows), folder / "a.parquet")
+    (tmp_path / "answers").mkdir()
+    code, _, changed = answered(say, folder, tmp_path / "answers")
+    assert code == 0
+    counts = {p.name: len(json.loads(b)) for p, b in changed.items() if p.suffix == ".json"}
+    assert counts == {"a.json": 2, "a.parquet.json": 3}
+
+
+def test_answers_that_would_go_to_one_file_are_refused(here, say, rows, folder, tmp_path):
+    pq.write_table(pa.Table.from_pylist(rows), folder / "a.parquet")
+    (folder / "a.parquet.json").write_text(json.dumps(rows))
+    (tmp_path / "answers").mkdir()
+    code, err, changed = answered(say, folder, tmp_path / "answers")
+    assert (code, changed) == (2, {})
+    assert "'a.parquet' and 'a.parquet.json'" in err

@@ -61,6 +61,21 @@ def test_unfinished_work_goes_on_in_a_clone_and_stays_in_the_store(store, tmp_pa
     assert store.work("ab").open(work.records()[0])["state"].read_bytes() == b"weights"
 
 
+def test_a_folder_called_checkpoints_above_the_store_shares_nothing_that_changes(tmp_path):
+    with Store.open(tmp_path / "checkpoints" / "s", durability="process") as store:
+        store.records.append("run", "r", {"run": "r"})
+        work = store.work("ab")
+        work.begin("b3:1")
+        work.save({"state": b"weights"}, {"epoch": 3})
+        (work.files_folder / "checkpoints").mkdir()
+        (work.files_folder / "checkpoints" / "own").write_bytes(b"the stage's")
+        clone(store, tmp_path / "checkpoints" / "twin", [])
+        twin = tmp_path / "checkpoints" / "twin" / "work" / "ab"
+
+        linked = {p.name for p in twin.rglob("*") if p.is_file() and p.stat().st_nlink > 1}
+        assert linked == {"state"}
+
+
 def test_work_that_somebody_is_at_is_left_alone(store, tmp_path):
     store.records.append("run", "r", {"run": "r"})
     store.work("ab").begin("b3:1")

@@ -14,6 +14,7 @@ from aidn_pipeline.cli.health import places
 from aidn_pipeline.cli.health.finding import Finding, doubtful, sound, told, wrong
 from aidn_pipeline.cli.health.lock_probe import FREE, HELD
 from aidn_pipeline.cli.text import seconds, size
+from aidn_pipeline.config.builtin import PACKAGE
 from aidn_pipeline.errors import AidnError
 from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.journal import scan
@@ -81,8 +82,10 @@ def _journal(root: Path) -> Iterator[dict[str, Any]]:
 def _written(root: Path, there: Path) -> Iterator[Finding]:
     if (finding := places.skew(there)) is not None:
         yield finding
-    if root.is_dir():
-        yield _lock_test(root / "locks", root)
+    locks = root / "locks"
+    # Opening it would make what is missing, or what a link leads to: a store has the file itself.
+    if (root / "format.json").is_file() and locks.is_file() and not locks.is_symlink():
+        yield _lock_test(locks, root)
     else:
         with tempfile.TemporaryDirectory(dir=there, prefix=".doctor-") as folder:
             yield _lock_test(Path(folder) / "locks", there)
@@ -117,9 +120,11 @@ def _ask(file: Path, name: str) -> str:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "aidn_pipeline.cli.health.lock_probe"],
-            input=json.dumps([str(file), name]),
+            input=json.dumps([str(file.resolve()), name]),
             capture_output=True,
             text=True,
+            # Not the working folder, which comes first on the path: it may be a stranger's.
+            cwd=PACKAGE.parent,
             check=False,
             timeout=TIMEOUT_S,
         )
