@@ -15,6 +15,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
+from aidn_pipeline.core.arrays import weights_text
 from aidn_pipeline.errors import WrongType
 
 T = TypeVar("T")
@@ -48,12 +49,12 @@ class Made:
     Attributes:
         args: positional arguments.
         kwargs: keyword arguments.
-        writes: as `writes_to`, when it was made.
+        weights: digest of the parameters and buffers it was made with; empty if it has none.
     """
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    writes: tuple[int, ...] = ()
+    weights: str = ""
 
 
 def component(
@@ -78,19 +79,12 @@ def _remember(target: Any) -> None:
     @wraps(init)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
         outermost = getattr(self, MADE, None) is None
-        if outermost:
-            object.__setattr__(self, MADE, Made(args, kwargs))
         init(self, *args, **kwargs)
-        if outermost:
-            object.__setattr__(self, MADE, Made(args, kwargs, writes_to(self)))
+        # One with slots has no room for it: it is not known what it was made with.
+        if outermost and hasattr(self, "__dict__"):
+            object.__setattr__(self, MADE, Made(args, kwargs, weights_text(self)))
 
     type.__setattr__(target, "__init__", remembering)
-
-
-def writes_to(target: Any) -> tuple[int, ...]:
-    """How often each parameter of a torch module was written to; empty for anything else."""
-    parameters = getattr(target, "parameters", tuple)
-    return tuple(getattr(item, "_version", 0) for item in parameters())
 
 
 def mark_of(target: object) -> Mark | None:

@@ -7,7 +7,8 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
 
-from aidn_pipeline.core.component import MADE, Factory, Made, mark_of, writes_to
+from aidn_pipeline.core.arrays import weights_text
+from aidn_pipeline.core.component import MADE, Factory, Made, mark_of
 from aidn_pipeline.core.describe import describe
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import AidnError, UnknownComponent
@@ -94,7 +95,7 @@ def _named(value: Any) -> Any:
 
 def _arguments(value: Any, made: Made) -> dict[str, Any]:
     name = type(value).__name__
-    if writes_to(value) != made.writes:
+    if weights_text(value) != made.weights:
         raise UnknownComponent(
             f"the weights of this {name} were changed since it was made; they would not be used",
             remedy=f"pass the class, `{name}`; load weights where it is made, in its `__init__`",

@@ -195,12 +195,35 @@ def test_arguments_are_given_by_an_instance_or_a_partial(script, base, form):
     assert spec.stages["train"].stage["trainer"]["model"] == {"use": "my_net", "hidden": 3}
 
 
-def test_an_instance_with_other_weights_than_it_was_made_with_is_refused(script, base):
-    net = script(NET)["MyNet"](hidden=3)
-    net.load_state_dict({k: torch.zeros_like(v) for k, v in net.state_dict().items()})
+@pytest.mark.parametrize(
+    "change",
+    [
+        "net.load_state_dict({k: v + 1 for k, v in net.state_dict().items()})",
+        "net.head.weight.data.fill_(7.0)",
+        "net.scale.fill_(2.0)",
+        "net.head.bias = nn.Parameter(torch.ones(1))",
+    ],
+)
+def test_an_instance_with_other_weights_than_it_was_made_with_is_refused(script, base, change):
+    buffer = "self.register_buffer('scale', torch.ones(1), persistent=False)"
+    text = NET.replace("self.body = ", f"{buffer}\n        self.body = ")
+    net = script(f"{text}\nnet = MyNet(hidden=3)\n{change}")["net"]
     with pytest.raises(UnknownComponent, match="weights of this MyNet were changed") as told:
         base.configure(model=net)
     assert "pass the class, `MyNet`" in told.value.remedy
+
+
+def test_an_instance_without_room_for_its_arguments_is_refused_by_name(script, base):
+    text = (
+        "from aidn_pipeline import component\n"
+        '@component("sampler", "slotted")\nclass Slotted:\n    __slots__ = ("a",)\n'
+        "    def __init__(self, *, a: int = 1) -> None:\n        self.a = a\n"
+        "    def propose(self, space, history, rng):\n        return {}\n"
+    )
+    names = script(f"{text}\ngiven = Slotted(a=2)")
+    assert names["given"].a == 2
+    with pytest.raises(UnknownComponent, match="Slotted"):
+        base.configure(sampler=names["given"])
 
 
 def test_a_class_of_a_script_is_searched_like_any_other(script, tmp_path):
