@@ -39,6 +39,8 @@ class JournalIndex:
 
     def _anew(self) -> sqlite3.Connection:
         try:
+            # What a killed process was about to take back belongs to the old file.
+            self._disk.remove(self._path.with_name(self._path.name + "-journal"))
             self._disk.remove(self._path)
             return self._connect(str(self._path))
         except (*DAMAGE, OSError):
