@@ -102,12 +102,13 @@ def _objects(store: Store, uses: Uses | None) -> Iterator[Finding]:
             continue
         if problem and path.exists():
             used_by = uses.of(digest) if uses else None
+            users = used_by or "what the damaged journal says"
             then = (
                 f", then `{used_by.command}` makes it again" if used_by and used_by.command else ""
             )
             yield Finding(
                 str(path),
-                f"object {digest[:15]}... {problem}; used by {used_by or 'what the damaged journal says'}",
+                f"object {digest[:15]}... {problem}; used by {users}",
                 f"`aidn-run check --repair` sets it aside{then}",
                 "object",
                 digest,

@@ -34,6 +34,7 @@ class Facts:
         self.names: dict[tuple[str, str], Any] = {}
         self.collected: set[str] = set()
         self.in_trash: set[str] = set()
+        self._purged: set[str] = set()
         self.folders: set[str] = set()
         self.catch_up()
 
@@ -49,6 +50,7 @@ class Facts:
                 self._take(self.stages, key, value)
                 self.collected.discard(key)
                 self.in_trash.discard(key)
+                self._purged.discard(key)
                 outputs = value["outputs"].values()
                 self.folders.update(o["digest"] for o in outputs if o.get("folder"))
             elif kind == "run":
@@ -69,9 +71,11 @@ class Facts:
             self.collected.update(value["stages"])
             self.in_trash.update(value["stages"])
         elif value["verb"] == "undo":
-            self.collected -= self.in_trash
+            # What an earlier purge took part of does not come back whole.
+            self.collected -= self.in_trash - self._purged
             self.in_trash.clear()
         else:
+            self._purged |= self.in_trash
             self.in_trash.clear()
 
     def makers(self) -> dict[str, str]:

@@ -3,9 +3,11 @@
 Safe beside running pipelines: see "Collecting" in `docs/format.md`.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -274,9 +276,8 @@ def was_collected(store: Store, fingerprint: str) -> bool:
 def size_of(folder: Path) -> int:
     """Bytes of all files below a folder; those that vanish meanwhile count nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size if path.is_file() else 0
-        except FileNotFoundError:
-            continue
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(parent, name).lstat().st_size
     return total

@@ -61,6 +61,7 @@ def reached(store: Store, facts: Facts, contents: Contents, *, keep_runs: int) -
     marks.needed_by_the_living(live)
     marks.ids(unfinished, "unfinished work")
     marks.follow()
+    marks.whole_anyway()
     return Reached(marks.objects, marks.stages, marks.whole)
 
 
@@ -171,6 +172,15 @@ class _Marks:
             for digest in input_ids(record):
                 self.ids([(digest, False)], why)
                 self._stage(self._makers.get(digest, ""), why)
+
+    def whole_anyway(self) -> None:
+        """Marks work whose outputs all stay for others: it is reused, so its points stay too."""
+        for fingerprint, record in self._facts.stages.items():
+            outputs = [o["digest"] for o in record["outputs"].values()]
+            if fingerprint not in self.stages and all(d in self.objects for d in outputs):
+                why = next((self.objects[digest] for digest in outputs), LIVE)
+                self.stages[fingerprint] = why
+                self.ids(((digest, False) for _, digest, _ in record_ids(record)), why)
 
     def ids(self, found: Iterable[tuple[str, bool]], why: str) -> None:
         """Marks objects; a folder's with all its files."""
