@@ -23,10 +23,11 @@ FLAGS: dict[str, Kind] = {
     "--unpin": "value",
     "--budget": "value",
     "--keep-runs": "value",
+    "--unfinished": "switch",
     "--json": "switch",
 }
 VERBS = ("--apply", "--undo", "--purge", "--pin", "--unpin")
-POLICY = ("--budget", "--keep-runs")
+POLICY = ("--budget", "--keep-runs", "--unfinished")
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KIB": 2**10,
     "MIB": 2**20,
@@ -73,7 +74,7 @@ def _refuse_mixtures(given: Sequence[str], arguments: Parsed) -> None:
             "gc does one thing at a time",
             where=" ".join(["aidn-run gc", *given]),
             remedy=f"give one of {', '.join(VERBS)}, or none to look only; "
-            "--budget and --keep-runs go with a look or with --apply",
+            "--budget, --keep-runs and --unfinished go with a look or with --apply",
         )
 
 
@@ -88,6 +89,7 @@ def _collect(store: Store, arguments: Parsed) -> int:
         store,
         keep_runs=KEEP_RUNS if keep_runs is None else _whole(keep_runs),
         budget=None if budget is None else parse_size(budget),
+        unfinished=arguments.has("--unfinished"),
     )
     applied = arguments.has("--apply")
     found = collector.apply() if applied else collector.plan()
@@ -144,6 +146,7 @@ def to_json(found: Collection, *, applied: bool) -> dict[str, Any]:
                 "stage": removal.stage or None,
                 "run": removal.run or None,
                 "fingerprint": removal.fingerprint or None,
+                "work": removal.work or None,
                 "seconds": removal.seconds,
                 "size": removal.size,
                 "objects": list(removal.objects),
@@ -178,6 +181,8 @@ def told(found: Collection, *, applied: bool) -> str:
 
 
 def _row(removal: Removal) -> list[str]:
+    if removal.work:
+        return [f"unfinished work {removal.work[:12]}", "-", size(removal.size), "-"]
     if not removal.fingerprint:
         return ["bytes that no result names", "-", size(removal.size), "-"]
     return [removal.stage, removal.run, size(removal.size), seconds(removal.seconds)]

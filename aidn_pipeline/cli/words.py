@@ -132,7 +132,7 @@ again; 2 the command was not understood.
         "gc",
         "free space: say what nothing needs, move it to a trash",
         """\
-aidn-run gc [--apply] [--keep-runs N] [--budget SIZE] [--json]
+aidn-run gc [--apply] [--keep-runs N] [--budget SIZE] [--unfinished] [--json]
 aidn-run gc --undo | --purge | --pin RUN | --unpin RUN  [--json]
 
 Says what would go, how much, and why the rest stays; changes nothing without --apply.
@@ -143,12 +143,13 @@ its last run that was done, live processes and unfinished work. Safe beside runn
   --keep-runs N    runs of each recipe that are kept, the newest; 10 by default
   --budget SIZE    such as 2GB: takes the least valuable first (seconds of recomputation lost for
                    each byte freed) and only until the store fits
+  --unfinished     also takes unfinished work that no live process is at: its checkpoints
   --undo           brings everything in the trash back
   --purge          deletes the trash for good
   --pin RUN        keeps a run, whatever its age; --unpin releases it
   --json           one JSON object: format, applied, total, freed, objects, trash, budget, fits,
-                   kept (why, objects, size), removals (stage, run, fingerprint, seconds, size,
-                   objects); of --undo back, of --purge freed, of --pin run and pinned
+                   kept (why, objects, size), removals (stage, run, fingerprint, work, seconds,
+                   size, objects); of --undo back, of --purge freed, of --pin run and pinned
 
 Exit codes: 0 done; 1 the store does not fit in the budget, or an error of ours; 2 the command was
 not understood.

@@ -35,6 +35,7 @@ class Removal:
         seconds: that making it again takes.
         objects: ids that go with it.
         size: bytes of these.
+        work: folder of unfinished work that goes; empty for results.
     """
 
     fingerprint: str = ""
@@ -43,6 +44,7 @@ class Removal:
     seconds: float = 0.0
     objects: tuple[str, ...] = ()
     size: int = 0
+    work: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,12 @@ class Collector:
     """One collection of a store."""
 
     def __init__(
-        self, store: Store, *, keep_runs: int = KEEP_RUNS, budget: int | None = None
+        self,
+        store: Store,
+        *,
+        keep_runs: int = KEEP_RUNS,
+        budget: int | None = None,
+        unfinished: bool = False,
     ) -> None:
         if keep_runs < 0 or (budget is not None and budget < 0):
             raise UsageError(
@@ -94,6 +101,7 @@ class Collector:
         self._store = store
         self._keep_runs = keep_runs
         self._budget = budget
+        self._unfinished = unfinished
         self._facts = Facts(store)
         self._contents = Contents(store)
         self._bytes: Mapping[str, int] = {}
@@ -111,7 +119,11 @@ class Collector:
         free = {digest for digest in sizes if digest not in keep.objects}
         removals = []
         left = total
-        for removal in [*self._orphans(free, sizes, keep), *self._results(free, sizes)]:
+        for removal in [
+            *self._orphans(free, sizes, keep),
+            *(_unfinished(self._store) if self._unfinished else ()),
+            *self._results(free, sizes),
+        ]:
             if self._budget is not None and left <= self._budget:
                 break
             removals.append(removal)
@@ -151,11 +163,15 @@ class Collector:
                     needed = self._reached().objects
                     batch = doomed[start : start + BATCH]
                     moved |= self._move(digest for digest in batch if digest not in needed)
+            moved |= {r.work for r in plan.removals if r.work and self._move_work(r.work)}
         # Live processes may have taken some of it back.
-        removals = tuple(self._left_of(removal, moved) for removal in plan.removals)
-        return replace(plan, removals=tuple(r for r in removals if r.fingerprint or r.objects))
+        removals = (self._left_of(removal, moved) for removal in plan.removals)
+        done = tuple(r for r in removals if r.fingerprint or r.objects or r.work in moved)
+        return replace(plan, removals=done)
 
     def _left_of(self, removal: Removal, moved: set[str]) -> Removal:
+        if removal.work:
+            return removal
         objects = tuple(digest for digest in removal.objects if digest in moved)
         return replace(removal, objects=objects, size=sum(self._bytes[d] for d in objects))
 
@@ -169,6 +185,23 @@ class Collector:
                 self._store.disk.rename(path, trash / digest.removeprefix("b3:"))
                 moved.add(digest)
         return moved
+
+    def _move_work(self, name: str) -> bool:
+        store = self._store
+        lock = store.locks.acquire(f"work/{name}", wait=False)
+        if lock is None:
+            return False
+        try:
+            source, target = store.root / "work" / name, store.root / TRASH / "work" / name
+            if not source.is_dir():
+                return False
+            store.disk.make_folder(target.parent)
+            if target.exists():
+                store.disk.remove(target)
+            store.disk.rename(source, target)
+        finally:
+            store.locks.release(lock)
+        return True
 
     def _reached(self) -> Reached:
         return reached(self._store, self._facts, self._contents, keep_runs=self._keep_runs)
@@ -220,24 +253,54 @@ class Collector:
         return results
 
 
+def _unfinished(store: Store) -> Iterable[Removal]:
+    """Unfinished work that no live process is at."""
+    folder = store.root / "work"
+    for work in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not store.locks.held(f"work/{work.name}"):
+            yield Removal(work=work.name, size=size_of(work))
+
+
 def undo(store: Store) -> int:
-    """Moves everything in the trash back; returns how many objects came back."""
+    """Moves everything in the trash back; returns how many objects and works came back.
+
+    Unfinished work that was begun anew in the meantime stays in the trash.
+    """
     trash = store.root / TRASH
     with store.locks.hold("gc"), typed(trash, "undoing a collection"):
-        back = 0
-        for file in sorted(trash.iterdir()) if trash.is_dir() else ():
-            path = store.objects.path(f"b3:{file.name}")
-            if path.exists():
-                store.disk.remove(file)  # made again in the meantime
-                continue
-            store.disk.make_folder(path.parent)
-            store.disk.rename(file, path)
-            back += 1
+        back = sum(_back(store, file) for file in list(_trashed(trash)))
         if Facts(store).in_trash:
             append(store, "undo", ())
-        if trash.is_dir():
+        if trash.is_dir() and not any(_trashed(trash)):
             store.disk.remove(trash)
         return back
+
+
+def _back(store: Store, file: Path) -> bool:
+    if file.parent.name == "work":
+        return _work_back(store, file)
+    path = store.objects.path(f"b3:{file.name}")
+    if path.exists():
+        store.disk.remove(file)  # made again in the meantime: the same bytes
+        return False
+    store.disk.make_folder(path.parent)
+    store.disk.rename(file, path)
+    return True
+
+
+def _work_back(store: Store, folder: Path) -> bool:
+    target = store.root / "work" / folder.name
+    lock = store.locks.acquire(f"work/{folder.name}", wait=False)
+    if lock is None:
+        return False
+    try:
+        if target.exists():
+            return False
+        store.disk.make_folder(target.parent)
+        store.disk.rename(folder, target)
+    finally:
+        store.locks.release(lock)
+    return True
 
 
 def purge(store: Store) -> int:
@@ -248,11 +311,18 @@ def purge(store: Store) -> int:
         if Facts(store).in_trash:
             # Before the first deletion: from here on an undo promises nothing.
             append(store, "purge", ())
-        for file in sorted(trash.iterdir()) if trash.is_dir() else ():
+        for file in _trashed(trash):
             store.disk.remove(file)
         if trash.is_dir():
             store.disk.remove(trash)
         return size
+
+
+def _trashed(trash: Path) -> Iterable[Path]:
+    for folder in (trash / "work", trash):
+        for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if file != trash / "work":
+                yield file
 
 
 def append(store: Store, verb: str, fingerprints: Sequence[str]) -> None:

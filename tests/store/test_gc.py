@@ -185,3 +185,60 @@ def test_a_file_in_the_trash_that_is_none_of_ours_is_named(home):
         with pytest.raises(StoreError, match="no object id"):
             undo(store)
         assert (home / "trash" / "notes.txt").exists()
+
+
+def unfinished(store: Store) -> None:
+    work = store.work("a" * 64)
+    work.begin("b3:w")
+    work.save({"state": b"x"}, {"step": 1})
+
+
+def test_unfinished_work_stays_unless_it_is_asked_for_and_comes_back(home):
+    with Store.open(home, durability="process") as store:
+        unfinished(store)
+        assert Collector(store).apply().removals == ()
+        taken = Collector(store, unfinished=True).apply()
+        assert [removal.work for removal in taken.removals] == ["a" * 64]
+        assert not (home / "work" / ("a" * 64)).exists()
+        assert undo(store) == 1
+        assert len(store.work("a" * 64).records()) == 1
+
+
+def test_unfinished_work_of_a_live_owner_stays_even_if_it_is_asked_for(home):
+    with Store.open(home, durability="process") as store:
+        unfinished(store)
+        with store.locks.hold(f"work/{'a' * 64}"):
+            assert Collector(store, unfinished=True).apply().removals == ()
+        assert (home / "work" / ("a" * 64)).is_dir()
+
+
+def test_what_unfinished_work_names_stays(home):
+    with Store.open(home, durability="process") as store:
+        ref = store.objects.put(b"named by a trial that is under way")
+        work = store.work("a" * 64)
+        work.begin("b3:w")
+        work.append({"kind": "finish", "outputs": {"file": {"digest": ref.digest, "size": 1}}})
+    assert collected(home) == 0
+
+
+def test_points_of_work_that_is_reused_anyway_stay(home):
+    ran(home, pipeline(stage("s", "write", text="a"), stage("c", "count", {"file": "s.file"})))
+    ran(home, pipeline(stage("s", "write", text="b"), stage("c", "count", {"file": "s.file"})))
+    # Both counts give the same bytes, so the older one is reused for ever: its curve stays.
+    with Store.open(home) as store:
+        names = {r.stage for r in Collector(store, keep_runs=1).plan().removals}
+    assert names == {"s"}
+
+
+def test_after_a_purge_an_undo_does_not_call_a_part_whole(home):
+    ran(home, whole("a"))
+    ran(home, written("b"))
+    ran(home, written("c"))
+    collected(home, keep_runs=1)
+    with Store.open(home, durability="process") as store:
+        purge(store)
+    ran(home, written("d"))
+    collected(home, keep_runs=1)
+    with Store.open(home) as store:
+        undo(store)
+        assert check(store) == []

@@ -20,7 +20,7 @@ from aidn_pipeline.testing.faults import FaultyDisk, in_child
 
 
 def collect(store: Store) -> None:
-    Collector(store, keep_runs=1).apply()
+    Collector(store, keep_runs=1, unfinished=True).apply()
 
 
 def rebuild(store: Store) -> None:
