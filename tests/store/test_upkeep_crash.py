@@ -1,6 +1,7 @@
 """Kill `gc`, `check --repair` and their undoing at any call: the same again ends the same."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -27,13 +28,18 @@ def rebuild(store: Store) -> None:
     store.records.rebuild()
 
 
+def lose_rows(store: Store) -> None:
+    with sqlite3.connect(store.root / "index.sqlite") as db:
+        db.execute("DELETE FROM line WHERE kind = 'run'")
+
+
 BEFORE: dict[str, tuple[Callable[[Store], object], ...]] = {
     "collect": (),
     "undo": (collect,),
     "purge": (collect,),
     "repair": (),
     "undo_repair": (repair,),
-    "rebuild": (),
+    "rebuild": (lose_rows,),
 }
 VERBS: dict[str, Callable[[Store], object]] = {
     "collect": collect,
@@ -114,7 +120,7 @@ def test_a_kill_at_any_call_ends_the_same_when_it_is_done_again(verb, old_store,
     undisturbed = prepared(old_store, verb, tmp_path / "undisturbed")
     done(undisturbed, verb, counting)
     expected = state(undisturbed)
-    assert len(counting.calls) >= 3
+    assert counting.calls
     for at in range(1, len(counting.calls) + 1):
         home = prepared(old_store, verb, tmp_path / str(at))
         status = in_child(lambda: done(home, verb, FaultyDisk("kill", at)))  # noqa: B023
