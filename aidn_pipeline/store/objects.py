@@ -78,18 +78,21 @@ class Objects:
             CorruptObject: if it is missing, or its bytes differ; it is set aside then.
         """
         path = self.path(digest)
-        if digest in self._verified:
+        if digest in self._verified and path.exists():
             return path
         problem = self.damage(digest)
         if problem:
             self.set_aside(digest)
-            raise CorruptObject(
-                f"object {digest[:15]}... {problem}",
-                where=str(path),
-                remedy="run the same command again: what made it is run anew",
-            )
+            raise self._corrupt(digest, problem)
         self._verified.add(digest)
         return path
+
+    def _corrupt(self, digest: str, problem: str) -> CorruptObject:
+        return CorruptObject(
+            f"object {digest[:15]}... {problem}",
+            where=str(self.path(digest)),
+            remedy="run the same command again: what made it is run anew",
+        )
 
     def damage(self, digest: str) -> str:
         """What is wrong with the object's bytes; empty if nothing is.
@@ -106,11 +109,19 @@ class Objects:
         return "" if actual == digest else "does not match its id"
 
     def read(self, digest: str) -> bytes:
-        """The verified bytes."""
-        data = self.verified(digest).read_bytes()
-        if digest_bytes(data) != digest:
-            self._verified.discard(digest)
-            return self.verified(digest).read_bytes()
+        """The verified bytes.
+
+        Raises:
+            CorruptObject: if they are missing, or differ.
+        """
+        try:
+            data = self.verified(digest).read_bytes()
+            if digest_bytes(data) != digest:
+                self._verified.discard(digest)
+                return self.verified(digest).read_bytes()
+        except FileNotFoundError:
+            # Whoever pinned nothing may lose it to a `gc` at any moment.
+            raise self._corrupt(digest, "is missing") from None
         return data
 
     def put(self, content: Content | Iterable[bytes | memoryview]) -> FileRef:
@@ -161,8 +172,11 @@ class Objects:
         no_folder = StoreError(
             f"object {digest[:15]}... is no folder", where=str(self.path(digest))
         )
-        path = self.verified(digest)
-        if path.stat().st_size > MAX_MANIFEST:
+        try:
+            size = self.verified(digest).stat().st_size
+        except FileNotFoundError:
+            raise self._corrupt(digest, "is missing") from None
+        if size > MAX_MANIFEST:
             raise no_folder
         return parse_tree(self.read(digest), no_folder)
 

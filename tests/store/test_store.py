@@ -190,3 +190,13 @@ def test_a_missing_object_is_an_error_with_its_path(store):
     missing = File("b3:" + "0" * 64, 3)
     with pytest.raises(CorruptObject, match="is missing"):
         store.files(missing)
+
+
+def test_an_object_that_vanishes_after_it_was_verified_is_missing_not_a_crash(store):
+    ref, size = store.objects.put_tree({"a": b"1"})
+    store.objects.path(ref.digest).unlink()
+    assert not store.has(Folder(ref.digest, size, folder=True))
+    with pytest.raises(CorruptObject, match="is missing"):
+        store.objects.read(ref.digest)
+    with pytest.raises(CorruptObject, match="is missing"):
+        store.objects.verified(ref.digest)
