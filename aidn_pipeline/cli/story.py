@@ -207,7 +207,8 @@ def _metrics(stages: Stages, store: Store) -> Iterator[str]:
 def _curves(stages: Stages, store: Store) -> Iterator[str]:
     plotted = set[str]()
     for name, stage in stages.items():
-        digests = [p["digest"] for p in stage.observed.get("points", ())]
+        points = stage.observed.get("points", ())
+        digests = [p["digest"] for p in points if store.objects.has(p["digest"], p["size"])]
         curves = merge([read_segment(store.objects.verified(digest)) for digest in digests])
         moving = {
             key: points for key, points in curves.items() if len({value for _, value in points}) > 1

@@ -110,12 +110,49 @@ aidn-run predict REF --row JSON [--row JSON ...] [--output FILE]
     ),
     "check": Word(
         "check",
-        "verify every byte of the store",
+        "verify every byte of the store; set aside what is damaged",
         """\
-aidn-run check [--json]
+aidn-run check [--repair | --rebuild | --undo] [--json]
 
-Verifies every object, record and reference, says what depends on a damaged one and how to remake
-it. Exit code 1 if anything is wrong. Changes nothing.
+Verifies every object, record, index row and reference; says what depends on a damaged object
+(stages, runs, models, bundles) and which command makes it again. Changes nothing by itself.
+
+  --repair   moves what is damaged to the quarantine, where nothing reads it; runs nothing: the
+             next run makes anew what it needs
+  --undo     moves what was set aside back, where nothing was made anew in its place
+  --rebuild  makes the index anew from the journal, then looks
+  --json     one JSON object: format, objects, quarantine (files set aside), mended and findings,
+             each with kind, path, id, problem, remedy, command and used_by
+
+Exit codes: 0 all is sound, or was mended by this command; 1 something is wrong or must be made
+again; 2 the command was not understood.
+""",
+    ),
+    "gc": Word(
+        "gc",
+        "free space: say what nothing needs, move it to a trash",
+        """\
+aidn-run gc [--apply] [--keep-runs N] [--budget SIZE] [--unfinished] [--json]
+aidn-run gc --undo | --purge | --pin RUN | --unpin RUN  [--json]
+
+Says what would go, how much, and why the rest stays; changes nothing without --apply.
+Kept is what is reached from registered versions, tags and pins, the newest runs of each recipe,
+its last run that was done, live processes and unfinished work. Safe beside running pipelines.
+
+  --apply          moves what goes to a trash inside the store
+  --keep-runs N    runs of each recipe that are kept, the newest; 10 by default
+  --budget SIZE    such as 2GB: takes the least valuable first (seconds of recomputation lost for
+                   each byte freed) and only until the store fits
+  --unfinished     also takes unfinished work that no live process is at: its checkpoints
+  --undo           brings everything in the trash back
+  --purge          deletes the trash for good
+  --pin RUN        keeps a run, whatever its age; --unpin releases it
+  --json           one JSON object: format, applied, total, freed, objects, trash, budget, fits,
+                   kept (why, objects, size), removals (stage, run, fingerprint, work, seconds,
+                   size, objects); of --undo back, of --purge freed, of --pin run and pinned
+
+Exit codes: 0 done; 1 the store does not fit in the budget, or an error of ours; 2 the command was
+not understood.
 """,
     ),
     "debug": Word(

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -73,8 +74,9 @@ class Performer:
         inputs: Inputs,
         *,
         force: bool = False,
+        parent: str = "",
     ) -> Done:
-        """Reuses, resumes or runs one stage.
+        """Reuses, resumes or runs one stage; `parent` is the stage whose nested work it is.
 
         Raises:
             StageFailed: if the stage raised anything that is not ours.
@@ -96,7 +98,7 @@ class Performer:
                 return Done("reuse", record, time.monotonic() - started)
             _still(identity, identified(), name)
             work = self._open_work(identity, force=force)
-            before = None if force else predecessor(self._store, identity)
+            before = None if force else self._continued(identity)
             action: Action = "resume" if work.progress or before else "run"
             work.begin(identity.fingerprint)
             try:
@@ -108,6 +110,8 @@ class Performer:
                 if not work.progress:
                     self._store.scratch.discard(work.folder)
                 raise
+            if parent:
+                observed["parent"] = parent
             observed["seconds"] = round(time.monotonic() - started, 3)
             record = self._commit(name, identity, outputs, work, observed)
             return Done(action, record, time.monotonic() - started)
@@ -115,9 +119,17 @@ class Performer:
             self._store.locks.release(lock)
 
     def reusable(self, fingerprint: str) -> StageRecord | None:
-        """The committed record, if its outputs are present with their sizes."""
+        """The committed record, if its outputs are present with their sizes; they stay so."""
         record = self._store.records.stage(fingerprint)
-        return record if record and all(map(self._store.has, record.outputs.values())) else None
+        held = record and self._store.hold(record.outputs.values(), fingerprint)
+        return record if held else None
+
+    def _continued(self, identity: Identity) -> Predecessor | None:
+        while before := predecessor(self._store, identity):
+            # A `gc` may have been faster; then the next longest is tried.
+            if self._store.hold(before.outputs.values()):
+                return before
+        return None
 
     def _lock(self, name: str, identity: Identity) -> int:
         lock_name = f"work/{identity.family.removeprefix('b3:')}"
@@ -166,7 +178,7 @@ class Performer:
             predecessor=before,
             stop=self._stop,
             emit=self._emit,
-            run_jobs=self._run_jobs,
+            run_jobs=partial(self._run_jobs, name),
         )
         spec = self._index.find("stage", description["use"])
         try:
@@ -185,10 +197,11 @@ class Performer:
             points.close()
         return outputs, {"points": seal_points(self._store, work), "attempt": work.attempt}
 
-    def _run_jobs(self, jobs: Sequence[Job]) -> Iterator[Mapping[str, Artifact]]:
+    def _run_jobs(self, parent: str, jobs: Sequence[Job]) -> Iterator[Mapping[str, Artifact]]:
         def one(job: Job) -> Mapping[str, Artifact]:
             self._stop.check()
-            return self.perform(job.label, job.stage, job.stage, job.inputs).record.outputs
+            done = self.perform(job.label, job.stage, job.stage, job.inputs, parent=parent)
+            return done.record.outputs
 
         for job in jobs:
             yield self._executor.submit(one, job).result()

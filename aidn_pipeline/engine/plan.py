@@ -25,6 +25,7 @@ from aidn_pipeline.engine.fingerprint import (
 from aidn_pipeline.engine.perform import predecessor
 from aidn_pipeline.engine.reasons import differences
 from aidn_pipeline.errors import CorruptObject
+from aidn_pipeline.store.gc import was_collected
 from aidn_pipeline.store.store import Store
 
 
@@ -149,7 +150,12 @@ class Planner:
         if record and all(map(self.store.has, record.outputs.values())):
             return PlanRow(action="reuse", reason="unchanged", outputs=record.outputs, **facts)
         if record:
-            return PlanRow(action="run", reason="its outputs are missing from the store", **facts)
+            gone = (
+                "its outputs were removed by gc"
+                if was_collected(self.store, identity.fingerprint)
+                else "its outputs are missing from the store"
+            )
+            return PlanRow(action="run", reason=gone, **facts)
         if progress := interrupted_progress(self.store, identity):
             return PlanRow(action="resume", reason="interrupted before", progress=progress, **facts)
         reason = self._reason(stage, before, identity.hashed, identity.extends) or "not run before"

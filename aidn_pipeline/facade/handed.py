@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
-from aidn_pipeline.engine.plan import Plan
+from aidn_pipeline.engine.plan import Plan, PlanRow
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.store.store import Store
 
@@ -63,13 +63,18 @@ def stored(handed: Any, spec: PipelineSpec, plan: Plan, store: Store) -> Pipelin
     waiting = [
         name
         for name, stage in spec.stages.items()
-        if _is_of(stage, handed) and plan.row(name).action != "reuse"
+        if _is_of(stage, handed) and not _stays(plan.row(name), store)
     ]
     if not waiting:
         return spec
     file = store.objects.path(store.objects.put(handed.file()).digest)
     placed = {name: _placed(spec.stages[name], str(file)) for name in waiting}
     return replace(spec, stages={**spec.stages, **placed})
+
+
+def _stays(row: PlanRow, store: Store) -> bool:
+    """Whether a stage is reused, and no `gc` takes its outputs before it is."""
+    return row.outputs is not None and store.hold(row.outputs.values(), row.fingerprint or "")
 
 
 def _is_of(stage: StageSpec, handed: Any) -> bool:

@@ -39,6 +39,8 @@ class JournalIndex:
 
     def _anew(self) -> sqlite3.Connection:
         try:
+            # What a killed process was about to take back belongs to the old file.
+            self._disk.remove(self._path.with_name(self._path.name + "-journal"))
             self._disk.remove(self._path)
             return self._connect(str(self._path))
         except (*DAMAGE, OSError):
@@ -64,7 +66,10 @@ class JournalIndex:
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
     def take(self, lines: Iterable[Line]) -> None:
-        """Takes new lines in, in one transaction."""
+        """Takes new lines in, in one transaction; lines behind a gap are left for later.
+
+        What is covered has no holes, whatever other processes do to the file meanwhile.
+        """
         rows = [
             (
                 line.payload["kind"],
@@ -79,22 +84,39 @@ class JournalIndex:
         ]
         if not rows:
             return
-        last = rows[-1]
         try:
             self._disk.before("index", self._path)
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO line VALUES (?,?,?,?,?,?,?)", rows)
-            self._db.execute(
-                "INSERT OR REPLACE INTO covered VALUES (1, ?, ?)", (last[5] + last[6], last[4])
-            )
+            covered = self._db.execute("SELECT offset FROM covered").fetchone()
+            start = int(covered[0]) if covered else 0
+            fresh = [row for row in rows if row[5] >= start]
+            if fresh and fresh[0][5] == start:
+                last = fresh[-1]
+                self._db.executemany("INSERT OR REPLACE INTO line VALUES (?,?,?,?,?,?,?)", fresh)
+                self._db.execute(
+                    "INSERT OR REPLACE INTO covered VALUES (1, ?, ?)", (last[5] + last[6], last[4])
+                )
             self._db.execute("COMMIT")
         except (*DAMAGE, OSError):
             # A cache that cannot be written must not stop work: the journal has the line.
             self.clear()
 
     def clear(self) -> None:
-        """Starts from nothing; the caller takes the whole journal in again."""
+        """Starts from nothing; the caller takes the whole journal in again.
+
+        The file is kept where it can be: to others that have it open, deleting it is damage.
+        """
         self._db.close()
+        try:
+            self._db = self._connect(str(self._path))
+            self._disk.before("index", self._path)
+            self._db.executescript("BEGIN IMMEDIATE; DELETE FROM line; DELETE FROM covered; COMMIT")
+            if self._db.execute("PRAGMA quick_check").fetchone()[0] == "ok":
+                return
+            self._db.close()
+        except (*DAMAGE, OSError):
+            # It cannot be emptied: whatever is there is replaced below.
+            self._db.close()
         self._db = self._anew()
 
     def place(self, kind: str, key: str) -> tuple[int, int] | None:

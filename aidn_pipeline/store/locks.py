@@ -19,13 +19,18 @@ class Locks:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def acquire(self, name: str, *, wait: bool = True) -> int | None:
-        """Takes the lock; returns the descriptor that holds it, or None if another owner does."""
+    def acquire(self, name: str, *, wait: bool = True, shared: bool = False) -> int | None:
+        """Takes the lock; returns the descriptor that holds it, or None if another owner does.
+
+        Args:
+            name: of the lock.
+            wait: for the other owner to give it back.
+            shared: others may hold it shared at the same time.
+        """
+        kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.fcntl(
-                fd, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK, name)
-            )
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, _request(kind, name))
         except (BlockingIOError, PermissionError):
             os.close(fd)
             return None
@@ -39,9 +44,9 @@ class Locks:
         os.close(fd)
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
+    def hold(self, name: str, *, shared: bool = False) -> Iterator[None]:
         """Holds the lock for a block; waits for it."""
-        fd = self.acquire(name)
+        fd = self.acquire(name, shared=shared)
         if fd is None:
             raise StoreError(f"could not take the lock {name}", where=str(self._path))
         try:
@@ -50,7 +55,7 @@ class Locks:
             self.release(fd)
 
     def held(self, name: str) -> bool:
-        """Whether a live owner holds the lock, this process included."""
+        """Whether a live owner holds the lock for itself alone, this process included."""
         if not self._path.exists():
             return False
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)

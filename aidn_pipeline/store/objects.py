@@ -11,6 +11,7 @@ from aidn_pipeline.core.fingerprint import JSON, canonical_json, digest_bytes
 from aidn_pipeline.core.stage import Content, FileRef
 from aidn_pipeline.errors import CorruptObject, StoreError
 from aidn_pipeline.store.disk import BLOCK, Disk, typed
+from aidn_pipeline.store.pins import Pins
 from aidn_pipeline.store.scratch import Scratch
 
 MAX_MANIFEST = 64 * 2**20
@@ -24,11 +25,12 @@ LONGEST_NAME = 1024
 class Objects:
     """Write-once files under `objects/`; see `docs/format.md`."""
 
-    def __init__(self, root: Path, disk: Disk, scratch: Scratch) -> None:
+    def __init__(self, root: Path, disk: Disk, scratch: Scratch, pins: Pins) -> None:
         self._folder = root / "objects"
         self._quarantine = root / "quarantine"
         self._disk = disk
         self._scratch = scratch
+        self._pins = pins
         self._verified: set[str] = set()
 
     def path(self, digest: str) -> Path:
@@ -37,8 +39,8 @@ class Objects:
         Raises:
             StoreError: if the text is no id; it never becomes a path then.
         """
-        algorithm, _, name = digest.partition(":")
-        if algorithm != "b3" or len(name) != DIGITS or not set(name) <= set("0123456789abcdef"):
+        name = digest.removeprefix("b3:")
+        if not is_id(digest):
             raise StoreError(
                 f"{digest!r} is no object id", remedy="ids are `b3:` and 64 hex digits"
             )
@@ -53,9 +55,21 @@ class Objects:
 
     def ids(self) -> Iterator[str]:
         """Every object that is present, in order."""
+        for path in self._files():
+            digest = f"b3:{path.parent.name}{path.name}"
+            if is_id(digest) and self.path(digest) == path:
+                yield digest
+
+    def strangers(self) -> Iterator[Path]:
+        """Files among the objects whose paths spell no id."""
+        for path in self._files():
+            digest = f"b3:{path.parent.name}{path.name}"
+            if not is_id(digest) or self.path(digest) != path:
+                yield path
+
+    def _files(self) -> Iterator[Path]:
         for shard in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            for file in sorted(shard.iterdir()):
-                yield f"b3:{shard.name}{file.name}"
+            yield from sorted(shard.iterdir()) if shard.is_dir() else [shard]
 
     def verified(self, digest: str) -> Path:
         """The object's path, after its bytes were checked once in this process.
@@ -64,18 +78,21 @@ class Objects:
             CorruptObject: if it is missing, or its bytes differ; it is set aside then.
         """
         path = self.path(digest)
-        if digest in self._verified:
+        if digest in self._verified and path.exists():
             return path
         problem = self.damage(digest)
         if problem:
-            self._set_aside(path)
-            raise CorruptObject(
-                f"object {digest[:15]}... {problem}",
-                where=str(path),
-                remedy="run the same command again: what made it is run anew",
-            )
+            self.set_aside(digest)
+            raise self._corrupt(digest, problem)
         self._verified.add(digest)
         return path
+
+    def _corrupt(self, digest: str, problem: str) -> CorruptObject:
+        return CorruptObject(
+            f"object {digest[:15]}... {problem}",
+            where=str(self.path(digest)),
+            remedy="run the same command again: what made it is run anew",
+        )
 
     def damage(self, digest: str) -> str:
         """What is wrong with the object's bytes; empty if nothing is.
@@ -92,24 +109,36 @@ class Objects:
         return "" if actual == digest else "does not match its id"
 
     def read(self, digest: str) -> bytes:
-        """The verified bytes."""
-        data = self.verified(digest).read_bytes()
-        if digest_bytes(data) != digest:
-            self._verified.discard(digest)
-            return self.verified(digest).read_bytes()
+        """The verified bytes.
+
+        Raises:
+            CorruptObject: if they are missing, or differ.
+        """
+        try:
+            data = self.verified(digest).read_bytes()
+            if digest_bytes(data) != digest:
+                self._verified.discard(digest)
+                return self.verified(digest).read_bytes()
+        except FileNotFoundError:
+            # Whoever pinned nothing may lose it to a `gc` at any moment.
+            raise self._corrupt(digest, "is missing") from None
         return data
 
     def put(self, content: Content | Iterable[bytes | memoryview]) -> FileRef:
         """Takes bytes, a file, or blocks of bytes; says nothing before they are durable.
+
+        Until this process closes the store no `gc` removes them.
 
         Raises:
             StorageFull: if there is no space; nothing is left over.
             StorageUnwritable: if the store cannot be written.
         """
         if isinstance(content, FileRef):
+            self._pins.add([content.digest])
             return content
         if isinstance(content, bytes):
             digest = digest_bytes(content)
+            self._pins.add([digest])
             with typed(self._folder, "writing an object"):
                 if self._is_there(digest):
                     return FileRef(digest, len(content))
@@ -143,8 +172,11 @@ class Objects:
         no_folder = StoreError(
             f"object {digest[:15]}... is no folder", where=str(self.path(digest))
         )
-        path = self.verified(digest)
-        if path.stat().st_size > MAX_MANIFEST:
+        try:
+            size = self.verified(digest).stat().st_size
+        except FileNotFoundError:
+            raise self._corrupt(digest, "is missing") from None
+        if size > MAX_MANIFEST:
             raise no_folder
         return parse_tree(self.read(digest), no_folder)
 
@@ -154,7 +186,7 @@ class Objects:
         if not self.path(digest).exists():
             return False
         if self.damage(digest):
-            self._set_aside(self.path(digest))
+            self.set_aside(digest)
             return False
         # Whoever wrote it may not have flushed it, or was killed before that.
         fd = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
@@ -179,6 +211,7 @@ class Objects:
             if written < size:
                 self._disk.truncate(fd, written, temporary)
             digest = "b3:" + hasher.hexdigest()
+            self._pins.add([digest])
             if not self._is_there(digest):
                 self._disk.sync(fd, temporary)
                 self._disk.seal(fd, 0o444, temporary)
@@ -189,11 +222,19 @@ class Objects:
                 self._verified.add(digest)
             return FileRef(digest, written)
 
-    def _set_aside(self, path: Path) -> None:
+    def set_aside(self, digest: str) -> None:
+        """Moves a damaged object to the quarantine; it counts as missing from then on."""
+        path = self.path(digest)
         if path.exists():
             with typed(path, "setting a damaged object aside"):
                 self._disk.make_folder(self._quarantine)
                 self._disk.rename(path, self._quarantine / (path.parent.name + path.name))
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of an id."""
+    algorithm, _, name = text.partition(":")
+    return algorithm == "b3" and len(name) == DIGITS and set(name) <= set("0123456789abcdef")
 
 
 def hash_file(path: Path) -> str:

@@ -34,7 +34,7 @@ class Records:
             if self._ends_a_line(offset, sequence):
                 self._journal.seek(offset, sequence)
             else:
-                self._rebuild()
+                self.rebuild()
                 return
         self._index.take(list(self._journal.new_lines()))
 
@@ -49,7 +49,12 @@ class Records:
             file.seek(max(0, offset - 1))
             return file.read(1) == b"\n"
 
-    def _rebuild(self) -> None:
+    def rebuild(self) -> None:
+        """Makes the index anew from the journal; interrupted at any point, the next opening does.
+
+        Raises:
+            CorruptObject: if the journal is damaged.
+        """
         self._index.clear()
         self._journal.seek(0, 0)
         self._index.take(list(self._journal.new_lines()))
@@ -75,7 +80,7 @@ class Records:
             return dict(line.payload["value"])
         if not place and not self._journal_mentions(kind, key):
             return None
-        self._rebuild()
+        self.rebuild()
         place = self._index.place(kind, key)
         return dict(self._journal.read(*place).payload["value"]) if place else None
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from aidn_pipeline.errors import CorruptObject, NewerFormat
 from aidn_pipeline.store.disk import Disk, typed
 from aidn_pipeline.store.locks import Locks
 from aidn_pipeline.store.objects import Objects, hash_file
+from aidn_pipeline.store.pins import Pins
 from aidn_pipeline.store.records import Records
 from aidn_pipeline.store.scratch import Scratch
 from aidn_pipeline.store.work import Work
@@ -37,7 +38,8 @@ class Store:
         self.disk = disk
         self.locks = Locks(root / "locks")
         self.scratch = Scratch(root, disk, self.locks)
-        self.objects = Objects(root, disk, self.scratch)
+        self.pins = Pins(disk, self.locks, self.scratch)
+        self.objects = Objects(root, disk, self.scratch, self.pins)
         self.records = Records(root, disk, self.locks)
 
     @classmethod
@@ -120,6 +122,17 @@ class Store:
         except CorruptObject:
             return False
         return all(self.objects.has(ref.digest, ref.size) for ref in files.values())
+
+    def hold(self, artifacts: Iterable[Artifact], *work: str) -> bool:
+        """Whether artifacts are present; if so, no `gc` removes them until this store is closed.
+
+        Args:
+            artifacts: what is needed.
+            work: fingerprints of committed work that is needed whole, with its metric points.
+        """
+        wanted = list(artifacts)
+        self.pins.add([*work, *(artifact.digest for artifact in wanted)])
+        return all(map(self.has, wanted))
 
     def refs(self, artifact: Artifact) -> Mapping[str, FileRef]:
         """The files of an artifact; a single file has the name ''."""

@@ -174,7 +174,7 @@ def test_a_full_disk_is_named_and_harms_nothing(tiny):
         assert "MiB free" in raised.value.problem
         assert str(tiny) in raised.value.where
         assert store.objects.read(kept.digest) == b"kept"
-        assert list(store.scratch.folder.iterdir()) == []
+        assert [p.name for p in store.scratch.folder.iterdir()] == ["pins"]
 
 
 @needs_mounts
@@ -190,3 +190,13 @@ def test_a_missing_object_is_an_error_with_its_path(store):
     missing = File("b3:" + "0" * 64, 3)
     with pytest.raises(CorruptObject, match="is missing"):
         store.files(missing)
+
+
+def test_an_object_that_vanishes_after_it_was_verified_is_missing_not_a_crash(store):
+    ref, size = store.objects.put_tree({"a": b"1"})
+    store.objects.path(ref.digest).unlink()
+    assert not store.has(Folder(ref.digest, size, folder=True))
+    with pytest.raises(CorruptObject, match="is missing"):
+        store.objects.read(ref.digest)
+    with pytest.raises(CorruptObject, match="is missing"):
+        store.objects.verified(ref.digest)

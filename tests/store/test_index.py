@@ -1,0 +1,41 @@
+"""The index covers the journal without holes, whatever other processes do to its file."""
+
+from aidn_pipeline.store.disk import Disk
+from aidn_pipeline.store.index import JournalIndex
+from aidn_pipeline.store.journal import JournalFile
+from aidn_pipeline.store.store import Store
+
+
+def lines(folder, count):
+    journal = JournalFile(folder / "log", Disk(durable=False))
+    return [journal.append({"kind": "note", "key": str(n), "value": {}}) for n in range(count)]
+
+
+def test_lines_behind_a_hole_are_left_for_later(tmp_path):
+    first, second, third = lines(tmp_path, 3)
+    index = JournalIndex(tmp_path / "index.sqlite", Disk())
+    index.take([first])
+    # As if another process had emptied the file between two appends of this one.
+    index.clear()
+    index.take([second])
+    assert index.covered() == (0, 0)
+    index.take([first, second, third])
+    assert index.covered() == (third.offset + third.size, 3)
+
+
+def test_lines_that_are_covered_already_change_nothing(tmp_path):
+    first, second = lines(tmp_path, 2)
+    index = JournalIndex(tmp_path / "index.sqlite", Disk())
+    index.take([first, second])
+    index.take([first])
+    assert index.covered() == (second.offset + second.size, 2)
+
+
+def test_emptying_the_index_keeps_its_file(tmp_path):
+    with Store.open(tmp_path / "s") as one, Store.open(tmp_path / "s") as two:
+        one.records.append("note", "a", {"n": 1})
+        file = (tmp_path / "s" / "index.sqlite").stat().st_ino
+        one.records.rebuild()
+        assert (tmp_path / "s" / "index.sqlite").stat().st_ino == file
+        two.records.append("note", "b", {"n": 2})
+        assert [one.records.get("note", key) for key in "ab"] == [{"n": 1}, {"n": 2}]
