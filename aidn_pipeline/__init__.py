@@ -49,6 +49,7 @@ _PUBLIC = {
     "sweep.protocols": ("Continue", "Decision", "NewTrial", "Sampler", "Stop", "TrialScheduler"),
     "sweep.space": ("Space",),
     "sweep.trial": ("History", "Trial"),
+    "training.keyed": ("Keys",),
     "training.models.units": ("TargetUnits",),
 }
 _HOMES = {name: f"{__name__}.{home}" for home, names in _PUBLIC.items() for name in names}

@@ -60,6 +60,7 @@ from aidn_pipeline.sweep.protocols import (
 )
 from aidn_pipeline.sweep.space import Space
 from aidn_pipeline.sweep.trial import History, Trial
+from aidn_pipeline.training.keyed import Keys
 from aidn_pipeline.training.models.units import TargetUnits
 
 __version__: str
@@ -87,6 +88,7 @@ __all__ = [
     "Image",
     "ImageFolderSource",
     "Interrupted",
+    "Keys",
     "Listener",
     "Metrics",
     "Model",

@@ -13,6 +13,8 @@ from aidn_pipeline.errors import DataError
 
 FEW = 2
 """The fewest classes that can be told apart."""
+SHOWN = 10
+"""Classes that are listed by name."""
 MANY = 20
 """More distinct whole numbers than these are a quantity, not classes."""
 
@@ -104,6 +106,21 @@ def targets(column: pa.ChunkedArray, task: Task, classes: Sequence[str]) -> "np.
     table = np.array([position[name] for name in names], dtype=np.int64)
     found: np.ndarray[Any, Any] = table[encoded.indices.to_numpy(zero_copy_only=False)]
     return found.astype(np.float32) if task == "binary" else found
+
+
+def balance(classes: Sequence[str], counts: Sequence[int]) -> list[str]:
+    """A sentence on how often each class occurs in training, the commonest first; none of numbers.
+
+    Args:
+        classes: of the labels; empty for a regression.
+        counts: training rows of each.
+    """
+    if not classes:
+        return []
+    ranked = sorted(zip(classes, counts, strict=True), key=lambda pair: -pair[1])
+    listed = ", ".join(f"{name} {count}" for name, count in ranked[:SHOWN])
+    rest = f", and {len(ranked) - SHOWN} more" if len(ranked) > SHOWN else ""
+    return [f"classes in training: {listed}{rest}"]
 
 
 def target_units(table: pa.Table, label: str, task: Task) -> tuple[float, float]:

@@ -128,7 +128,7 @@ class AiModelBuilder:
         return replace(self, overrides=changed, live=tuple(live.values()))
 
     def listening(self, *listeners: Listener) -> "AiModelBuilder":
-        """Adds listeners."""
+        """Adds listeners; what one raises is a warning, and the run goes on."""
         return replace(self, listeners=(*self.listeners, *listeners))
 
     def spec(self) -> PipelineSpec:

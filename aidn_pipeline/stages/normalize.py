@@ -10,6 +10,7 @@ from aidn_pipeline.core.component import component
 from aidn_pipeline.core.events import Notice
 from aidn_pipeline.core.stage import Stage, StageContext
 from aidn_pipeline.data.dataset import TRAIN, DatasetView, redescribed
+from aidn_pipeline.data.labels import balance
 from aidn_pipeline.errors import DataError
 from aidn_pipeline.training.inference import ROWS, preprocessing
 
@@ -52,7 +53,12 @@ class NormalizeStage(Stage[NormalizeInputs, NormalizeOutputs]):
         raw = torch.from_numpy(view.arrays(TRAIN)[0])
         transforms = preprocessing(ctx.index, view.preprocess)
         mean, std = moments([transforms(part) for part in torch.split(raw, ROWS)])
-        ctx.emit(Notice(text=f"channels: mean {_listed(mean)}, deviation {_listed(std)}"))
+        signature, said = (
+            view.signature,
+            f"channels: mean {_listed(mean)}, deviation {_listed(std)}",
+        )
+        for sentence in (said, *balance(signature.classes, signature.counts)):
+            ctx.emit(Notice(text=sentence))
         fitted = {"use": "normalize", "mean": mean, "std": std}
         files = redescribed(
             view, ctx.refs(inputs.dataset), {"preprocess": [*view.preprocess, fitted]}

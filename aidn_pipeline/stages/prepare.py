@@ -11,6 +11,7 @@ from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.core.events import Notice
 from aidn_pipeline.core.stage import Stage, StageContext
 from aidn_pipeline.data.dataset import DatasetView
+from aidn_pipeline.data.labels import balance
 from aidn_pipeline.data.preparation import Prepared, Settings, prepare
 
 
@@ -74,7 +75,8 @@ class Prepare(Stage[PrepareInputs, PrepareOutputs]):
             standardize=self.standardize,
         )
         prepared = prepare(view, ctx.refs(inputs.dataset), settings, self.ignore)
-        for sentence in told(prepared):
+        signature = view.signature
+        for sentence in (*told(prepared), *balance(signature.classes, signature.counts)):
             ctx.emit(Notice(text=sentence))
         return PrepareOutputs(ctx.save(Dataset, prepared.files))
 

@@ -7,6 +7,7 @@ from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.core.events import Notice
 from aidn_pipeline.core.stage import Stage, StageContext
 from aidn_pipeline.data.dataset import DatasetView
+from aidn_pipeline.data.labels import balance
 from aidn_pipeline.data.tokenization import Limits, Tokenized, tokenize
 
 
@@ -63,7 +64,8 @@ class Tokenize(Stage[TokenizeInputs, TokenizeOutputs]):
             lowercase=self.lowercase,
         )
         found = tokenize(view, ctx.refs(inputs.dataset), limits)
-        for sentence in told(found):
+        signature = view.signature
+        for sentence in (*told(found), *balance(signature.classes, signature.counts)):
             ctx.emit(Notice(text=sentence))
         return TokenizeOutputs(ctx.save(Dataset, found.files))
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,26 @@ def test_where_nothing_was_run_nothing_is_made(empty, say):
     assert [p.name for p in empty.iterdir()] == ["recipes"]
 
 
+@pytest.mark.parametrize("name", [".aidn", "conf", "bundles"])
+def test_a_link_that_leads_nowhere_is_named(empty, name):
+    (empty / name).symlink_to("/nonexistent/place")
+    code, findings = looked(empty)
+    assert code == 1
+    assert "rm '" in about(findings, "symbolic link", "/nonexistent/place", name)["remedy"]
+
+
+def test_a_file_in_the_place_of_the_bundles_is_named(empty):
+    (empty / "bundles").write_text("")
+    assert "rename or delete" in about(looked(empty)[1], "a file has it")["remedy"]
+
+
+def test_a_recipe_that_does_not_compose_is_a_warning(empty):
+    (empty / "recipes" / "mine.yaml").write_text("# Mine.\ndefaults: [/digits]\nmodle: cnn\n")
+    code, findings = looked(empty)
+    assert code == 0
+    assert "refer to it" in about(findings, "recipe mine", "modle")["remedy"]
+
+
 def test_a_place_that_cannot_be_looked_at_is_a_finding(empty):
     code, findings = looked(empty, AIDN_HOME=f"/tmp/{'x' * 300}")
     assert code == 1
@@ -278,6 +299,29 @@ def test_macos_is_said_to_be_second_tier(monkeypatch):
     assert "Linux" in told.remedy
 
 
+@pytest.mark.parametrize(
+    ("zone", "known"),
+    [
+        ("UTC", True),
+        (":/etc/hostname", True),
+        (":/nowhere", False),
+        ("EST5EDT,M3.2.0,M11.1.0", True),
+        ("Nowhere/Else", False),
+        ("Nowhere", False),
+    ],
+)
+def test_a_time_zone_is_known_or_told(monkeypatch, zone, known):
+    monkeypatch.setenv("TZ", zone)
+    told = [f for f in interpreter.examine(Range()) if "time zone" in f.what]
+    assert (told == []) is known
+
+
+def test_a_clock_before_this_release_is_a_problem(monkeypatch):
+    monkeypatch.setattr(interpreter, "RELEASED", datetime(2999, 1, 1, tzinfo=UTC))
+    (told,) = [f for f in interpreter.examine(Range()) if f.what.startswith("the clock shows")]
+    assert told.level == "problem"
+
+
 def test_a_python_out_of_range_is_a_problem():
     (told,) = [f for f in interpreter.examine(Range.parse(">=3.99")) if "not supported" in f.what]
     assert told.level == "problem"
@@ -294,7 +338,7 @@ def test_windows_is_answered_with_wsl2(monkeypatch, say):
 def test_a_package_that_kills_python_is_named_and_the_others_are_tried(tmp_path, monkeypatch):
     (tmp_path / "deadly.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    needs = Declared(Range(), {"deadly": Range(), "colorsys": Range()}, "")
+    needs = Declared(Range(), {"deadly": Range(), "colorsys": Range()})
     imported = import_all(needs)
 
     assert "SIGSEGV" in imported.facts["deadly"]["error"]
@@ -303,7 +347,7 @@ def test_a_package_that_kills_python_is_named_and_the_others_are_tried(tmp_path,
 
 
 def test_a_package_that_is_not_there_is_told_with_the_command_that_installs_it():
-    needs = Declared(Range(), {"no-such-thing": Range.parse(">=2,<3")}, "")
+    needs = Declared(Range(), {"no-such-thing": Range.parse(">=2,<3")})
     facts = {"no-such-thing": {"error": "ModuleNotFoundError: No module named 'no_such_thing'"}}
     (finding,) = examine(needs, Imported(facts))
 

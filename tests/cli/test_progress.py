@@ -25,11 +25,20 @@ STARTED = [
 ]
 
 
-def trial(number, value, *, best=False, reused=False):
+def trial(number, value, *, best=False, reused=False, problem=""):
     params = {"optimizer.lr": 0.01, "model.hidden": 64}
     return TrialFinished(
-        number=number, total=4, params=params, value=value, best=best, reused=reused
+        number=number,
+        total=4,
+        params=params,
+        value=value,
+        best=best,
+        reused=reused,
+        problem=problem,
     )
+
+
+PROBLEM = "ValueError: a matrix\nof another shape\nraised in epoch 2, batch 3\nsamples: 7, 8"
 
 
 def epoch(done, total=10):
@@ -100,6 +109,27 @@ def test_piped_progress_is_plain_lines():
         "export: skipped, needs register",
         "register: stopped after 0.0 s, gate",
     ]
+
+
+def test_a_failed_trial_says_why_and_where():
+    out = io.StringIO()
+    lines = Lines(out)
+    lines.on_event(trial(2, None, problem=PROBLEM))
+    assert out.getvalue().splitlines() == [
+        "  trial 3/4: failed  optimizer.lr=0.01  model.hidden=64",
+        "    ValueError: a matrix",
+        "    raised in epoch 2, batch 3",
+        "    samples: 7, 8",
+    ]
+
+
+def test_a_failed_trial_is_told_above_the_table(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    out = io.StringIO()
+    with LiveTable(out) as view:
+        view.on_event(trial(2, None, problem=PROBLEM))
+    told = "trial 3 failed: ValueError: a matrix, raised in epoch 2, batch 3, samples: 7, 8"
+    assert told in out.getvalue()
 
 
 def test_long_training_says_now_and_then_where_it_is(monkeypatch):

@@ -15,6 +15,7 @@ from support.training import INDEX, stage
 from aidn_pipeline.core.artifact import Dataset
 from aidn_pipeline.core.stage import NoInputs
 from aidn_pipeline.data.dataset import DatasetView
+from aidn_pipeline.data.labels import balance
 from aidn_pipeline.data.splits import assign, row_hashes
 from aidn_pipeline.data.table import identity, parquet_bytes
 from aidn_pipeline.errors import DataError, WrongType
@@ -203,3 +204,11 @@ def test_a_split_without_rows_is_refused(bench, tmp_path):
     (tmp_path / "t.csv").write_text("x,label\n1,0\n2,1\n")
     with pytest.raises(DataError, match="none of the 2 rows"):
         split(bench, snapshot(bench, use="table", path="t.csv"))
+
+
+def test_the_balance_of_classes_is_said_the_commonest_first():
+    assert balance(("a", "b", "c"), (1, 5, 3)) == ["classes in training: b 5, c 3, a 1"]
+    many = balance([str(i) for i in range(12)], range(12))
+    assert many[0].startswith("classes in training: 11 11, 10 10,")
+    assert many[0].endswith(", and 2 more")
+    assert balance((), ()) == []

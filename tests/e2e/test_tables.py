@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,7 @@ def test_the_run_says_what_it_made_of_the_columns(project):
 
     assert "columns: 2 numeric, 2 categorical, 1 date, 1 boolean" in done.stdout
     assert "missing in training: age" in done.stdout
+    assert re.search(r"classes in training: no \d+, yes \d+", done.stdout)
     assert "left out customer:" in done.stdout
 
 

@@ -1,10 +1,15 @@
 """Texts of people's own: from a file to answers on raw texts."""
 
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from support.command import aidn, last_object
 
 from aidn_pipeline.data.dataset import DatasetView
@@ -101,3 +106,20 @@ def test_a_model_of_texts_refuses_a_table(tmp_path):
 
     assert done.returncode == 3
     assert "pipeline=text" in last_object(done.stdout)["error"]["remedy"]
+
+
+@pytest.mark.slow
+def test_texts_are_learned_as_well_as_by_a_linear_model_of_word_counts(tmp_path):
+    result = AiModelBuilder.from_recipe("tickets", tmp_path).build().check()
+    with Workspace.around(tmp_path).open_store() as store:
+        view = DatasetView(store.files(result.stages["prepare"].outputs["dataset"]))
+        train, test = (view.table(split) for split in ("train", "test"))
+        said = store.read_json(result.stages["evaluate"].outputs["predictions"])["predicted"]
+    peer = make_pipeline(CountVectorizer(), LogisticRegression(max_iter=1000))
+    peer.fit(train["text"].to_pylist(), train["topic"].to_pylist())
+    wanted = np.array(test["topic"].to_pylist())
+    ours, theirs = np.array(said) != wanted, peer.predict(test["text"].to_pylist()) != wanted
+
+    # Paired over the test rows: worse only if the difference lies above its 95 % interval.
+    worse = ours.astype(float) - theirs.astype(float)
+    assert worse.mean() <= 1.96 * worse.std(ddof=1) / math.sqrt(len(worse)) + 1e-9

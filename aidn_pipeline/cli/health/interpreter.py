@@ -140,6 +140,9 @@ def _clock() -> Iterator[Finding]:
 
 def _is_zone(text: str) -> bool:
     text = text.removeprefix(":")
+    if text.upper() in ("UTC", "GMT"):
+        # Known without any file of zones.
+        return True
     if text.startswith("/"):
         return Path(text).is_file()
     # `EST5EDT,M3.2.0,M11.1.0` and its kin carry their rules with them.

@@ -48,12 +48,10 @@ class Declared:
     Attributes:
         python: versions of Python.
         packages: ranges by distribution.
-        where: the file that says so.
     """
 
     python: Range
     packages: Mapping[str, Range]
-    where: str
 
 
 def declared() -> Declared:
@@ -62,19 +60,17 @@ def declared() -> Declared:
     if file.is_file():
         project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
         if project.get("name") == DISTRIBUTION:
-            return _declared(project["requires-python"], project["dependencies"], str(file))
+            return _declared(project["requires-python"], project["dependencies"])
     try:
         facts = metadata.metadata(DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        return Declared(Range(), {}, "")
-    return _declared(
-        facts["Requires-Python"] or "", metadata.requires(DISTRIBUTION) or [], DISTRIBUTION
-    )
+        return Declared(Range(), {})
+    return _declared(facts["Requires-Python"] or "", metadata.requires(DISTRIBUTION) or [])
 
 
-def _declared(python: str, requirements: list[str], where: str) -> Declared:
+def _declared(python: str, requirements: list[str]) -> Declared:
     found = (requirement(text) for text in requirements)
-    return Declared(Range.parse(python), dict(pair for pair in found if pair), where)
+    return Declared(Range.parse(python), dict(pair for pair in found if pair))
 
 
 @dataclass(frozen=True, slots=True)

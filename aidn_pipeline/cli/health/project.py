@@ -16,7 +16,7 @@ from aidn_pipeline.core.index import Index
 from aidn_pipeline.errors import AidnError, ConfigProblems
 from aidn_pipeline.facade.workspace import BUNDLES
 
-PARTS = ("recipes", "conf", "src", BUNDLES, ".aidn")
+PARTS = ("recipes", "conf", "src")
 
 
 def found() -> tuple[Project, list[Finding]]:
@@ -40,7 +40,7 @@ def examine(project: Project) -> Iterator[Finding]:
     yield sound("project" if is_one else "no project here: shipped recipes run in it", str(root))
     if (finding := places.owner(root)) is not None:
         yield finding
-    yield from places.links(root / part for part in PARTS if part != BUNDLES)
+    yield from places.links(root / part for part in PARTS)
     yield from places.bundles(root / BUNDLES)
     missing = list(_missing(project))
     yield from missing

@@ -26,7 +26,7 @@ class Found:
     label: str
 
 
-@component("source", "image_folder", packages=("pillow",))
+@component("source", "image_folder", version=2, packages=("pillow",))
 @dataclass(frozen=True, kw_only=True)
 class ImageFolderSource:
     """A folder with a sub-folder of images for each class: `cats/1.png`, `dogs/1.png`.

@@ -12,7 +12,7 @@ from aidn_pipeline.data.tokenization import is_text
 from aidn_pipeline.errors import DataError
 
 
-@component("source", "text")
+@component("source", "text", version=2)
 @dataclass(frozen=True, kw_only=True)
 class TextSource:
     """One file with a text and a label for each example: `{"text": "...", "label": "..."}`.

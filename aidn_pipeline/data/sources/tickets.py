@@ -49,7 +49,7 @@ TOPICS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 
 
-@component("source", "tickets")
+@component("source", "tickets", version=2)
 @dataclass(frozen=True, kw_only=True)
 class TicketsSource:
     """Synthetic support tickets of four topics: billing, delivery, returns, account.
