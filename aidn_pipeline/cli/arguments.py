@@ -1,5 +1,6 @@
 """Flags, by hand: a few are all there are, and everything else is an override."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,6 +9,8 @@ from typing import Literal
 from aidn_pipeline.errors import UsageError
 
 Kind = Literal["switch", "value", "values"]
+COMMA = re.compile(r",(?![^\[]*\])")
+"""Between two values, not inside the name of a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ def parse(given: Sequence[str], flags: Mapping[str, Kind], *, verb: str) -> Pars
             if not rest or rest[0].startswith("--"):
                 raise UsageError(f"{flag} needs a value", where=item, remedy=_more(verb))
             value = rest.pop(0)
-        found += [part for part in value.split(",") if part] if flags[flag] == "values" else [value]
+        found += (
+            [part for part in COMMA.split(value) if part] if flags[flag] == "values" else [value]
+        )
     return Parsed(tuple(words), {flag: tuple(found) for flag, found in values.items()})
 
 

@@ -1,5 +1,6 @@
 """`aidn-run debug STAGE recipe=NAME ...`: one stage by itself, stopped where it fails."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from aidn_pipeline.facade.debugging import Debugged, debugged
 def main(given: Sequence[str]) -> int:
     """Runs the stage; the exit code is what a run of it would give."""
     flags = parse(given, {"--no-pdb": "switch", "--traceback": "switch"}, verb="debug")
-    stages = [word for word in flags.words if "=" not in word and word[0] not in "~+"]
+    stages = [word for word in flags.words if _is_stage(word)]
     if len(stages) != 1:
         raise UsageError(
             "debug needs one stage",
@@ -37,11 +38,17 @@ def main(given: Sequence[str]) -> int:
             return 0
         _tell(found, found.error, project, every_frame=flags.has("--traceback"))
         if not found.reached:
-            again = " ".join(["aidn-run debug", found.stage, *words])
+            again = " ".join(["aidn-run debug", *map(shlex.quote, (found.stage, *words))])
             print(f"{stages[0]} was not reached; next: {again}", file=sys.stderr)
         if not flags.has("--no-pdb") and (raised := _to_look_at(found.error, project)):
             debugger.post_mortem(raised, project, sys.stdout)
         return found.error.exit_code
+
+
+def _is_stage(word: str) -> bool:
+    # A cell of a matrix has its values in its name: `train[fold=0]`.
+    name = word.partition("[")[0] if word.endswith("]") else word
+    return "=" not in name and word[0] not in "~+"
 
 
 def _to_look_at(error: AidnError, project: Path) -> BaseException | None:

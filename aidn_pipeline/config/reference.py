@@ -50,6 +50,8 @@ def stages_page(specs: Iterable[ComponentSpec]) -> str:
         ORIGIN,
         "An input is wired by `stages.<name>.inputs.<port>: <stage>.<port>`.",
         "A reference that ends in `?` may name a stage that the recipe leaves out.",
+        "Every stage also takes `matrix`, `when` and `on_failure`:",
+        "see [repeat stages](../how-to/repeat-stages.md).",
     ]
     for spec in stages:
         lines += ["", f"## {spec.name}", "", first_line(spec)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from heapq import heappop, heappush
 
 from aidn_pipeline.core.index import ComponentSpec, Index, PortSpec
 from aidn_pipeline.core.pipeline import PortRef, StageSpec
@@ -15,9 +16,14 @@ def order(stages: Mapping[str, StageSpec]) -> list[str]:
         WiringError: if there is a cycle; names its stages.
     """
     waiting = {name: set(needs(stage)) & stages.keys() for name, stage in stages.items()}
+    names = list(stages)
+    followers: dict[str, list[int]] = {name: [] for name in names}
+    for at, name in enumerate(names):
+        for needed in waiting[name]:
+            followers[needed].append(at)
+    ready = [at for at, name in enumerate(names) if not waiting[name]]
     done: list[str] = []
     while waiting:
-        ready = [name for name, missing in waiting.items() if not missing]
         if not ready:
             cycle = " -> ".join([*_cycle(waiting), ""]).removesuffix(" -> ")
             raise WiringError(
@@ -25,11 +31,13 @@ def order(stages: Mapping[str, StageSpec]) -> list[str]:
                 where=f"stages.{next(iter(waiting))}.inputs",
                 remedy="wire one of them to an earlier stage",
             )
-        first = ready[0]
+        first = names[heappop(ready)]
         done.append(first)
         del waiting[first]
-        for missing in waiting.values():
-            missing.discard(first)
+        for at in followers[first]:
+            waiting[names[at]].discard(first)
+            if not waiting[names[at]]:
+                heappush(ready, at)
     return done
 
 

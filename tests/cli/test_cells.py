@@ -7,6 +7,7 @@ import pytest
 import yaml
 from support.command import aidn, last_object
 
+from aidn_pipeline.cli.arguments import parse
 from aidn_pipeline.cli.cells import called, shortened, together
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
@@ -122,6 +123,11 @@ def test_a_shown_recipe_is_its_configuration_and_a_further_cell_is_what_differs(
             stage["inputs"] = {p: r[0] if len(r) == 1 else r for p, r in stage["inputs"].items()}
     assert yaml.safe_load(shown)["stages"] == json.loads(json.dumps(config["stages"]))
     assert shown.count("use: adamw") == 2
+
+
+def test_cells_are_forced_by_name_although_their_names_have_commas():
+    found = parse(["--force", "a,t[k=0,m=1],b"], {"--force": "values"}, verb="run")
+    assert found.values["--force"] == ("a", "t[k=0,m=1]", "b")
 
 
 @pytest.mark.e2e

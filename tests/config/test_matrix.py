@@ -389,6 +389,9 @@ def test_a_gather_of_which_nothing_is_left_is_skipped(compose: Compose) -> None:
 
 # Laws.
 
+FEW = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None
+)
 AXES = st.lists(st.integers(1, 4), min_size=1, max_size=3)
 
 

@@ -14,7 +14,7 @@ from aidn_pipeline.core.component import Factory, component, mark_of, setting
 from aidn_pipeline.core.describe import build, complete, describe, write_params
 from aidn_pipeline.core.fingerprint import Fingerprint, canonical_json, derive_seed, digest_bytes
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, Index
-from aidn_pipeline.core.pipeline import PortRef
+from aidn_pipeline.core.pipeline import PortRef, StageSpec
 from aidn_pipeline.core.wiring import order, problems
 from aidn_pipeline.engine.fingerprint import base_of, identify
 from aidn_pipeline.errors import UnknownComponent, UnknownKey, WiringError
@@ -253,3 +253,42 @@ def test_wrong_wiring_is_named_with_its_remedy(inputs, problem, remedy):
     found = list(problems(stages, INDEX))
     assert any(problem in p.problem and remedy in p.remedy for p in found)
     assert all(p.where.startswith("stages.x") for p in found)
+
+
+@given(st.lists(st.lists(st.integers(0, 11), max_size=3), min_size=1, max_size=12))
+def test_of_the_stages_that_may_come_next_the_first_written_does(needed):
+    stages = {
+        f"s{at}": StageSpec(
+            name=f"s{at}",
+            stage={},
+            inputs={"files": tuple(PortRef(f"s{n}", "file") for n in some if n < at)},
+        )
+        for at, some in reversed(list(enumerate(needed)))
+    }
+    waiting = {name: {r.stage for r in s.inputs["files"]} for name, s in stages.items()}
+    for name in order(stages):
+        free = [n for n, missing in waiting.items() if not missing]
+        assert name == free[0]
+        del waiting[name]
+        for missing in waiting.values():
+            missing.discard(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "stage_name", "port"),
+    [
+        ("train[fold=0].best", "train[fold=0]", "best"),
+        ("train[trainer.seed=1,fold=2].best", "train[trainer.seed=1,fold=2]", "best"),
+        ("train[lr=0.1].best?", "train[lr=0.1]", "best"),
+    ],
+)
+def test_a_reference_may_be_to_a_cell_whose_name_has_dots(text, stage_name, port):
+    found = PortRef.parse(text)
+    assert (found.stage, found.port, found.optional) == (stage_name, port, text.endswith("?"))
+    assert str(found) == text
+
+
+@pytest.mark.parametrize("text", ["train[fold=0]", "train[].best", "train[a].b.c", "a[b[c]].d"])
+def test_a_cell_without_a_port_is_no_reference(text):
+    with pytest.raises(ValueError):
+        PortRef.parse(text)

@@ -16,7 +16,7 @@ from aidn_pipeline.data.sources.tickets import TicketsSource
 pytestmark = pytest.mark.e2e
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 SECONDS = re.compile(r"About (?P<seconds>\d+) s\b")
-RESULT = re.compile(r"\b(?P<metric>accuracy|mae) is about (?P<value>[\d.]*\d)")
+RESULT = re.compile(r"\b(?P<metric>accuracy_mean|accuracy|mae) is about (?P<value>[\d.]*\d)")
 OWN_DATA = {
     "tabular_file": ("source.path=people.csv", "source.label=churned"),
     "image_folder": ("source.path=photos",),
