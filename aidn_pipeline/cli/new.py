@@ -17,7 +17,7 @@ from aidn_pipeline.cli.projects.scaffold import check_free, scaffold
 from aidn_pipeline.cli.projects.start import Given, Kind, common_values, not_usable
 from aidn_pipeline.cli.projects.table import TableProject
 from aidn_pipeline.cli.projects.text import TextProject
-from aidn_pipeline.cli.text import table
+from aidn_pipeline.cli.text import printable, table
 from aidn_pipeline.config.builtin import data_folder
 from aidn_pipeline.config.indexes import builtin_index
 from aidn_pipeline.config.project import find_project
@@ -64,7 +64,8 @@ def main(given: Sequence[str]) -> int:
     metrics = "regression" if found.task == "regression" else "classes"
     files = scaffold(target, ("every", metrics, kind.layer), words, found.files)
     recipe = f"recipes/{package}.yaml"
-    print(kind.report(found, recipe, (target / recipe).read_text(encoding="utf-8")))
+    report = kind.report(found, recipe, (target / recipe).read_text(encoding="utf-8"))
+    print(printable(report))
     print(f"\n{target}/")
     print(table(_tree(files, package), indent="  "))
     print(_trusted(target))
@@ -137,7 +138,7 @@ def _label(path: Path, *, asking: bool) -> str:
             where=f"--from {path}",
             remedy=f"add `--target` with one of: {', '.join(names[:40])}",
         )
-    print(f"its columns: {', '.join(names)}")
+    print(printable(f"its columns: {', '.join(names)}"))
     return ask("column to be predicted", names[-1])
 
 
