@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from aidn_pipeline.cli import frames
+from aidn_pipeline.cli.text import printable
 from aidn_pipeline.cli.words import VERBS
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StageFailed, UsageError
@@ -32,8 +33,8 @@ def tell(
         assert cause is not None
         full = every_frame or project is None or os.environ.get("AIDN_TRACEBACK") == "full"
         told = frames.whole(cause) if full or project is None else frames.folded(cause, project)
-        print(told, file=sys.stderr)
-    print(f"error: {error}", file=sys.stderr, flush=True)
+        print(printable(told), file=sys.stderr)
+    print(printable(f"error: {error}"), file=sys.stderr, flush=True)
 
 
 def is_foreign(error: AidnError, cause: BaseException | None) -> bool:

@@ -6,7 +6,7 @@ from typing import Self, TextIO
 
 from aidn_pipeline.cli.cells import shortened
 from aidn_pipeline.cli.progress import RunProgress, detail, trial_problem
-from aidn_pipeline.cli.text import number, seconds
+from aidn_pipeline.cli.text import number, printable, seconds
 from aidn_pipeline.core.events import (
     Event,
     Notice,
@@ -48,7 +48,7 @@ class Lines:
         line = self._line(event)
         if line:
             loud = isinstance(event, Notice) and event.level == "warning"
-            print(line, file=self._err if loud else self._out, flush=True)
+            print(printable(line), file=self._err if loud else self._out, flush=True)
             self._last = time.monotonic()
 
     def _line(self, event: Event) -> str:

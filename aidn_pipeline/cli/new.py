@@ -4,6 +4,7 @@ import importlib.util
 import keyword
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -17,12 +18,13 @@ from aidn_pipeline.cli.projects.scaffold import check_free, scaffold
 from aidn_pipeline.cli.projects.start import Given, Kind, common_values, not_usable
 from aidn_pipeline.cli.projects.table import TableProject
 from aidn_pipeline.cli.projects.text import TextProject
-from aidn_pipeline.cli.text import table
+from aidn_pipeline.cli.text import printable, table
 from aidn_pipeline.config.builtin import data_folder
-from aidn_pipeline.config.indexes import builtin_index
+from aidn_pipeline.config.indexes import builtin_index, own_components
 from aidn_pipeline.config.project import find_project
+from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.config.trust import trust
-from aidn_pipeline.errors import ConfigError, DataError, UsageError
+from aidn_pipeline.errors import AidnError, ConfigError, DataError, UsageError
 from aidn_pipeline.facade.tables import columns
 
 FLAGS: dict[str, Flag] = {
@@ -63,8 +65,10 @@ def main(given: Sequence[str]) -> int:
     words = {**common_values(found, name, package), **kind.values(found, package)}
     metrics = "regression" if found.task == "regression" else "classes"
     files = scaffold(target, ("every", metrics, kind.layer), words, found.files)
+    _compose(target, package)
     recipe = f"recipes/{package}.yaml"
-    print(kind.report(found, recipe, (target / recipe).read_text(encoding="utf-8")))
+    report = kind.report(found, recipe, (target / recipe).read_text(encoding="utf-8"))
+    print(printable(report))
     print(f"\n{target}/")
     print(table(_tree(files, package), indent="  "))
     print(_trusted(target))
@@ -137,7 +141,7 @@ def _label(path: Path, *, asking: bool) -> str:
             where=f"--from {path}",
             remedy=f"add `--target` with one of: {', '.join(names[:40])}",
         )
-    print(f"its columns: {', '.join(names)}")
+    print(printable(f"its columns: {', '.join(names)}"))
     return ask("column to be predicted", names[-1])
 
 
@@ -173,6 +177,28 @@ def _is_installed(package: str) -> bool:
         return False
     # A folder without `__init__.py` somewhere on the path is no package of anybody's.
     return spec is not None and spec.origin is not None
+
+
+def _compose(target: Path, package: str) -> None:
+    """Reads the new recipe, as the first command will; if it cannot be, nothing is left of it.
+
+    Raises:
+        UsageError: if the data have names that no recipe can have.
+    """
+    try:
+        project = find_project(target)
+        # What was just written here needs no trust.
+        index = builtin_index().merged(own_components(project))
+        load_recipe(package, (), project, index)
+    except BaseException as error:
+        shutil.rmtree(target)
+        if not isinstance(error, AidnError):
+            raise
+        raise UsageError(
+            f"these data give no recipe that can be read: {error.problem}",
+            where=error.where,
+            remedy="rename in the data what is named here",
+        ) from error
 
 
 def _tree(files: Sequence[str], package: str) -> list[list[str]]:

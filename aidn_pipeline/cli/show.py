@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from aidn_pipeline.cli.arguments import parse
 from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.story import told
+from aidn_pipeline.cli.text import printable
 from aidn_pipeline.config.origins import annotated
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.facade.result import AiModelResult
@@ -38,7 +39,7 @@ def main(given: Sequence[str]) -> int:
         print(json.dumps(AiModelResult.of_run(beginning).to_json()))
         return 0
     with workspace.open_store() as store:
-        print("\n".join(told(find_run(store, beginning), store, workspace)))
+        print(printable("\n".join(told(find_run(store, beginning), store, workspace))))
     return 0
 
 

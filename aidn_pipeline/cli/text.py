@@ -5,6 +5,20 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 BARS = "▁▂▃▄▅▆▇█"
+CONTROLS = {
+    # C0 without tab and newline, delete and C1; separators of lines; marks that turn the direction.
+    *(set(range(32)) - {9, 10}),
+    *range(127, 160),
+    *range(0x2028, 0x202F),
+    *range(0x2066, 0x206A),
+}
+"""Characters by which a text could steer a terminal."""
+ESCAPED = {c: f"\\x{c:02x}" if c < 256 else f"\\u{c:04x}" for c in CONTROLS}
+
+
+def printable(text: str) -> str:
+    """A text of anybody's, such as a file's name, with escapes for what would steer a terminal."""
+    return text.translate(ESCAPED)
 
 
 def seconds(value: float | None) -> str:
@@ -48,7 +62,8 @@ def size(value: int) -> str:
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: str = "") -> str:
     """Rows as columns two spaces apart; the last column is left as it is."""
-    everything = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
+    lines = [header, *rows] if header else rows
+    everything = [list(map(printable, row)) for row in lines]
     if not everything:
         return ""
     columns = max(map(len, everything))
@@ -63,7 +78,7 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: 
 def pairs(values: Mapping[str, str], *, label: str = "", width: int = 78) -> str:
     """`name value` pairs two spaces apart, wrapped between them, behind a label."""
     # A no-break space holds a pair together while the text is filled.
-    whole = (f"{k} {v}" for k, v in values.items())
+    whole = (printable(f"{k} {v}") for k, v in values.items())
     text = "  ".join(
         pair.replace(" ", "\u00a0") if len(label) + len(pair) <= width else pair for pair in whole
     )

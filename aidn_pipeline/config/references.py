@@ -40,6 +40,11 @@ def split(text: str, origin: str) -> Iterator[tuple[bool, str]]:
         yield False, text[start:]
 
 
+def literal(text: str) -> str:
+    """A text as it is written where no `${...}` of it is meant."""
+    return text.replace("${", "\\${")
+
+
 def target(node: Node) -> list[str] | None:
     """Keys of the path a value stands for as a whole (`${a.b}`), or None."""
     if not isinstance(node.value, str) or "${" not in node.value:

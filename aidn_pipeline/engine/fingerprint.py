@@ -1,5 +1,6 @@
 """The fingerprint of a stage: what is hashed, and what is left out. See `docs/format.md`."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -235,9 +236,10 @@ def digest_of_path(path: Path) -> str:
     """
     if path.is_dir():
         inside = sorted(p for p in path.rglob("*") if p.is_file())
-        return Fingerprint.of(
-            "folder", [[p.relative_to(path).as_posix(), hash_file(p)] for p in inside]
-        ).digest
+        # Any bytes may be a name; as text they would have no digest.
+        names = [os.fsencode(p.relative_to(path)).decode(errors="backslashreplace") for p in inside]
+        contents = [[name, hash_file(p)] for name, p in zip(names, inside, strict=True)]
+        return Fingerprint.of("folder", contents).digest
     return hash_file(path) if path.is_file() else "missing"
 
 

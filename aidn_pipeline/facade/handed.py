@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from aidn_pipeline.config.emit import quoted
+from aidn_pipeline.config.references import literal
 from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
 from aidn_pipeline.engine.plan import Plan, PlanRow
 from aidn_pipeline.errors import UsageError
@@ -33,12 +35,17 @@ def data_overrides(handed: Any, before: Sequence[str], *, scratch: bool) -> tupl
             remedy="keep one of them",
         )
     found = [f"source={SOURCE}"]
-    found += [f"source.{key}={json.dumps(value)}" for key, value in handed.settings.items()]
+    found += [f"source.{key}={_written(value)}" for key, value in handed.settings.items()]
     if scratch and handed.is_flat and not any(text.startswith("pipeline=") for text in before):
         # Columns are of any kind and scale, and may have gaps.
         found.append("pipeline=tabular")
     found += _split(handed.rows)
     return tuple(found)
+
+
+def _written(value: Any) -> str:
+    # A label is the caller's text: it names no place of the recipe.
+    return quoted(literal(value)) if isinstance(value, str) else json.dumps(value)
 
 
 def _split(rows: Mapping[str, int]) -> list[str]:

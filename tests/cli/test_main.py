@@ -186,3 +186,17 @@ def test_a_schema_is_printed_as_it_is_committed(empty, say, name):
     code, out, _ = say("schema", name)
     assert code == 0
     assert json.loads(out)["$schema"].endswith("2020-12/schema")
+
+
+def test_a_name_that_would_steer_the_terminal_is_told_with_escapes(empty, say):
+    place = empty / "photos" / "cats"
+    place.mkdir(parents=True)
+    (place / "x\x1b[31m\u202e.png").write_bytes(b"no image")
+    source = "{use: image_folder, path: photos}"
+    text = f"source: {source}\nstages: {{snapshot: {{use: snapshot, source: '${{source}}'}}}}\n"
+    recipe(empty, "mine", text)
+    code, _, err = say("recipe=mine")
+
+    assert code == 3
+    assert r"at: photos/cats/x\x1b[31m\u202e.png" in err
+    assert "\x1b" not in err

@@ -18,6 +18,9 @@ from support.source import ROOT
 from aidn_pipeline.cli.new import check_name
 from aidn_pipeline.cli.projects.sample_table import sample_csv
 from aidn_pipeline.cli.projects.start import better, share_of, yaml_text
+from aidn_pipeline.config.indexes import builtin_index, own_components
+from aidn_pipeline.config.project import find_project
+from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.data.look import grey_png, sample_images
 from aidn_pipeline.errors import UsageError
 
@@ -124,6 +127,28 @@ def test_columns_of_any_name_end_up_in_a_recipe_that_reads_back(home: Path):
     assert plan.returncode == 0, plan.stderr
 
 
+def test_a_column_that_is_left_out_may_have_any_name(home: Path):
+    left_out = ["cst${oc.env:USER}", "a\\${x}", "next\x85line", "bell\x07", "smile\U0001f600"]
+    rows = [",".join(["x", *left_out, "y"])]
+    rows += [",".join([str(i * i % 17), *["same"] * len(left_out), str(i % 2)]) for i in range(60)]
+    (home / "odd.csv").write_text("\n".join(rows), encoding="utf-8")
+    done = aidn("new", "odd", "--from", "odd.csv", "--target", "y", cwd=home)
+    assert done.returncode == 0, done.stderr
+    project = find_project(home / "odd")
+    index = builtin_index().merged(own_components(project))
+    spec = load_recipe("odd", (), project, index)
+    assert sorted(spec.stages["prepare"].stage["ignore"]) == sorted(left_out)
+
+
+def test_a_project_whose_recipe_cannot_be_read_is_not_written(home: Path):
+    write_csv(home / "rows.csv", ["_target_", "x", "y"])
+    done = aidn("new", "mine", "--from", "rows.csv", "--target", "y", cwd=home)
+    assert done.returncode == 2
+    assert "`_target_`" in done.stderr
+    assert "next:" not in done.stdout
+    assert sorted(p.name for p in home.iterdir()) == ["rows.csv"]
+
+
 def test_each_column_is_told_with_the_line_that_changes_it(home: Path):
     done = aidn("new", "churn", cwd=home)
     lines = (home / "churn" / "recipes" / "churn.yaml").read_text().splitlines()
@@ -168,7 +193,9 @@ def test_it_asks_on_a_terminal_for_what_is_not_given(home: Path):
     assert 'label: str = "left"' in (home / "mine" / "mine" / "data.py").read_text()
 
 
-@pytest.mark.parametrize("text", [*COLUMNS, "Yes", "no", "null", "1e3", "a", "-", "- a", "a b"])
+@pytest.mark.parametrize(
+    "text", [*COLUMNS, "Yes", "no", "null", "1e3", "a", "-", "- a", "a b", "\x85\x7f\u2028"]
+)
 def test_a_name_is_read_back_by_yaml_as_it_was(text: str):
     assert yaml.safe_load(f"{yaml_text(text)}: 1") == {text: 1}
 

@@ -9,7 +9,7 @@ import pytest
 
 from aidn_pipeline.cli.arguments import parse
 from aidn_pipeline.cli.rows import PARSERS, read_rows, to_csv, to_json, to_json_lines, writer_for
-from aidn_pipeline.cli.text import number, seconds, size, sparkline, table
+from aidn_pipeline.cli.text import number, pairs, seconds, size, sparkline, table
 from aidn_pipeline.errors import DataError, UsageError
 
 FLAGS = {"--json": "switch", "--input": "value", "--force": "values"}
@@ -175,3 +175,8 @@ def test_answers_of_an_unknown_ending(tmp_path):
         writer_for(tmp_path / "answers.parquet")
 
     assert ".jsonl" in caught.value.remedy
+
+
+def test_a_listing_shows_what_would_steer_the_terminal_as_escapes():
+    assert table([["a\x1b[2J\x9b\r", "ü"]]) == r"a\x1b[2J\x9b\x0d  ü"
+    assert pairs({"a\x07": "1"}) == r"a\x07 1"

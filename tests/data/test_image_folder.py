@@ -1,6 +1,7 @@
 """Folders of images by class."""
 
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from aidn_pipeline.data.dataset import DatasetView, snapshot_files, split_files
 from aidn_pipeline.data.sources.digits import DigitsSource
 from aidn_pipeline.data.sources.image_folder import ImageFolderSource
 from aidn_pipeline.data.table import identity
+from aidn_pipeline.engine.fingerprint import digest_of_path
 from aidn_pipeline.errors import DataError, WrongType
 
 
@@ -185,3 +187,15 @@ def test_a_folder_of_another_layout_says_what_is_wrong(make, said, project):
 def test_a_size_is_a_height_and_a_width(size):
     with pytest.raises(WrongType, match="not a height and a width"):
         source(size=size)
+
+
+@pytest.mark.parametrize("place", [b"photos/caf\xe9/1.png", b"photos/digit0/caf\xe9.png"])
+def test_a_name_that_is_not_utf_8_is_a_typed_error(place, project):
+    file = project / os.fsdecode(place)
+    file.parent.mkdir(exist_ok=True)
+    shutil.copy(next(project.glob("photos/digit1/*.png")), file)
+    with pytest.raises(DataError, match="not UTF-8") as raised:
+        source().read(project)
+
+    assert r"caf\xe9" in str(raised.value)
+    assert digest_of_path(project / "photos") != digest_of_path(project / "photos" / "digit0")

@@ -277,3 +277,11 @@ def test_a_record_says_what_the_data_were(builder):
     assert "file" not in json.dumps(record["facts"]["overrides"])
     assert record["facts"]["config"]["stages"]["snapshot"]["source"]["file"] is None
     assert record["facts"]["config"]["stages"]["snapshot"]["source"]["content"].startswith("b3:")
+
+
+@pytest.mark.parametrize("label", ["${oc.env:HOME}", "a\\${name}", "${", "grin\U0001f600\x85\x1b"])
+def test_a_label_of_any_name_is_that_name(builder, label):
+    given = builder.with_data({"a": X[:, 0], label: Y}, target=label, name=label)
+    (snapshot,) = [s for s in given.planned()[0].stages.values() if "source" in s.stage]
+
+    assert snapshot.stage["source"]["label"] == snapshot.stage["source"]["name"] == label

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from aidn_pipeline.config.emit import quoted
+from aidn_pipeline.config.references import literal
 from aidn_pipeline.errors import DataError, UsageError
 
 COPIED = 100_000_000
@@ -182,9 +184,14 @@ def share_of(part: int, whole: int) -> str:
 
 
 def yaml_text(text: str) -> str:
-    """A text as YAML reads it back, quoted where it must be."""
+    """A text as YAML reads it back, quoted and with escapes where it must be."""
     plain = PLAIN.fullmatch(text) and text.lower() not in WORDS
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else quoted(text)
+
+
+def yaml_value(text: str) -> str:
+    """As `yaml_text`, where a recipe would look for interpolations: keys have none."""
+    return yaml_text(literal(text))
 
 
 def line_of(entry: str, recipe: str, text: str) -> str:

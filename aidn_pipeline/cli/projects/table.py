@@ -15,8 +15,9 @@ from aidn_pipeline.cli.projects.start import (
     placed,
     share_of,
     yaml_text,
+    yaml_value,
 )
-from aidn_pipeline.cli.text import table
+from aidn_pipeline.cli.text import printable, table
 from aidn_pipeline.errors import DataError
 from aidn_pipeline.facade.tables import look
 
@@ -66,19 +67,23 @@ class TableProject:
 
 
 def kinds_yaml(columns: Sequence[Mapping[str, Any]], rows: int) -> str:
-    """Lines of `stages.prepare.kinds`, each with what is missing."""
+    """The lines of `stages.prepare.kinds`, each with what is missing."""
     if len(columns) > LISTED:
         counts = Counter(str(c["kind"]) for c in columns)
         found = ", ".join(f"{n} {kind}" for kind, n in counts.items())
-        return f"      # as found: {found}; to correct one:\n      # zip: categorical"
+        return f"    kinds: {{}}   # as found: {found}; to correct one: {{zip: categorical}}"
     lines = [(f"{yaml_text(str(c['name']))}: {c['kind']}", int(c["missing"])) for c in columns]
     width = min(max(len(text) for text, _ in lines), 40)
-    return "\n".join(
+    head = (
+        "    kinds:                         # of the columns, as they were found; correct them here"
+    )
+    rest = [
         f"      {text:<{width}}   # {share_of(missing, rows)} missing"
         if missing
         else f"      {text}"
         for text, missing in lines
-    )
+    ]
+    return "\n".join([head, *rest])
 
 
 def ignore_yaml(left_out: Mapping[str, str]) -> str:
@@ -90,9 +95,13 @@ def ignore_yaml(left_out: Mapping[str, str]) -> str:
     return "\n".join(
         [
             "    ignore:                        # columns that the model does not see",
-            *(f"      - {yaml_text(k)}   # {' '.join(why.split())}" for k, why in left_out.items()),
+            *(f"      - {yaml_value(k)}   # {_comment(why)}" for k, why in left_out.items()),
         ]
     )
+
+
+def _comment(text: str) -> str:
+    return printable(" ".join(text.split()))
 
 
 def columns_table(facts: Mapping[str, Any], recipe: str, text: str) -> str:
@@ -107,7 +116,7 @@ def columns_table(facts: Mapping[str, Any], recipe: str, text: str) -> str:
         for c in facts["columns"]
     ]
     rows += [
-        [name, "left out", "", f"{line_of(f'- {yaml_text(name)}', recipe, text)}  {why}"]
+        [name, "left out", "", f"{line_of(f'- {yaml_value(name)}', recipe, text)}  {why}"]
         for name, why in facts["left_out"].items()
     ]
     hidden = len(rows) - SHOWN

@@ -1,5 +1,6 @@
 """Images of the user's in a folder of folders, one for each class."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,8 @@ class ImageFolderSource:
         for place in sorted(folder.iterdir()):
             if place.name.startswith("."):
                 continue
+            if place.is_dir() or is_image(place):
+                _refuse_bytes(place.name, self.path)
             if not place.is_dir():
                 if is_image(place):
                     raise DataError(
@@ -155,6 +158,8 @@ class ImageFolderSource:
         for entry in (place, *place.rglob("*")):
             name = entry.relative_to(folder).as_posix()
             linked = entry.is_symlink()
+            if linked or is_image(entry):
+                _refuse_bytes(name, self.path)
             if linked and (entry.is_dir() or not entry.resolve().is_relative_to(inside)):
                 raise DataError(
                     "a link leads to a folder" if entry.is_dir() else "a link leads out of it",
@@ -188,4 +193,13 @@ class ImageFolderSource:
             width=width,
             resize=self.resize if self.size else "exact",
             max_pixels=self.max_pixels,
+        )
+
+
+def _refuse_bytes(name: str, folder: str) -> None:
+    # Names of files and classes end up in tables and documents, which hold UTF-8.
+    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    if shown != name:
+        raise DataError(
+            f"the name `{shown}` is not UTF-8", where=f"{folder}/{shown}", remedy="rename it"
         )
