@@ -8,6 +8,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -18,6 +19,8 @@ from aidn_pipeline.errors import ConfigError
 
 COUNTED_ELSEWHERE = frozenset({"aidn_pipeline", "torch", "numpy"})
 """Packages whose version is recorded with every result, or is our own."""
+INSTALLED = ("site-packages", "dist-packages")
+"""Folders of what is installed, and counted by its version."""
 IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -147,6 +150,11 @@ class Codebase:
                 ) from problem
         return self._parsed[file]
 
+    @property
+    def trees(self) -> dict[Path, ast.Module]:
+        """Syntax trees of the files that were read so far."""
+        return {file: tree for file, (_, tree) in self._parsed.items()}
+
     def digest(self, file: Path) -> str:
         """Syntax digest of a file."""
         if file not in self._digests:
@@ -204,9 +212,16 @@ def installed_folder(package: str) -> Path | None:
 
 def distributions(modules: set[str]) -> tuple[str, ...]:
     """Installed distributions that provide top-level modules, without those counted elsewhere."""
-    provided = packages_distributions()
+    folders = (Path(path) for path in sys.path if path.endswith(INSTALLED))
+    provided = _provided(tuple((str(f), f.stat().st_mtime_ns) for f in folders if f.is_dir()))
     names = {name for module in modules - COUNTED_ELSEWHERE for name in provided.get(module, ())}
     return tuple(sorted(names))
+
+
+@cache
+def _provided(_folders: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
+    # Reading the lists of all files that are installed takes half a second.
+    return packages_distributions()
 
 
 def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:

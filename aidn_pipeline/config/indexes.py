@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from aidn_pipeline.config.builtin import PACKAGE, data_folder
 from aidn_pipeline.config.code import Codebase, distributions, installed_folder
 from aidn_pipeline.config.discover import Found, components_in
+from aidn_pipeline.config.memory import refuse_stale
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.trust import needs_trust, require_trust
 from aidn_pipeline.core.fingerprint import JSON, Fingerprint, digest_bytes
@@ -71,6 +72,19 @@ def own_components(project: Project) -> list[ComponentSpec]:
         specs = _introspect(project, found)
         _write(cached, specs)
     return [_with_code(spec, codebase) for spec in specs]
+
+
+def refuse_stale_components(project: Project, specs: Iterable[ComponentSpec]) -> None:
+    """Checks the project's modules that some components consist of, where they are imported.
+
+    Raises:
+        ConfigError: for a module that was edited or changed since it was imported.
+    """
+    codebase = _codebase(project)
+    for module in sorted({spec.module for spec in specs if spec.code}):
+        if codebase.file_of(module) is not None:
+            codebase.closure(module)
+    refuse_stale(codebase.trees)
 
 
 def _codebase(project: Project) -> Codebase:

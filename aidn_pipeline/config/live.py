@@ -15,8 +15,9 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from aidn_pipeline.config.code import Codebase, distributions, node_digest
+from aidn_pipeline.config.code import INSTALLED, Codebase, distributions, node_digest
 from aidn_pipeline.config.introspect import spec_of
+from aidn_pipeline.config.memory import Written, plain_function, refuse_stale
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.core.component import mark_of
 from aidn_pipeline.core.fingerprint import Fingerprint
@@ -25,8 +26,6 @@ from aidn_pipeline.errors import ConfigError
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 OURS = "aidn_pipeline"
-INSTALLED = ("site-packages", "dist-packages")
-"""Folders of what is installed, and counted by its version."""
 
 
 def with_live(index: Index, targets: Iterable[Any], project: Project) -> Index:
@@ -43,6 +42,23 @@ def with_live(index: Index, targets: Iterable[Any], project: Project) -> Index:
     """
     specs = [spec for target in targets if (spec := _spec(target, index, project)) is not None]
     return index.merged(specs) if specs else index
+
+
+def changes_of(before: Index, after: Index, targets: Iterable[Any]) -> Iterator[str]:
+    """Sentences about what changed in the identity of components of the program."""
+    for target in targets:
+        mark = mark_of(target)
+        old, new = (i.get(mark.group, mark.name) if mark else None for i in (before, after))
+        if old is None or new is None or old.code == new.code:
+            continue
+        both = {*old.code, *new.code}
+        places = sorted(p for p in both if old.code.get(p) != new.code.get(p))
+        names = ", ".join(place.partition(":")[2] or place for place in places)
+        yield (
+            f"{names} changed while the pipeline ran, and is part of what {old.key} is: the next "
+            "run will not reuse what this one did; keep a cache or counter inside the component "
+            "or in a module that is imported"
+        )
 
 
 def _spec(target: Any, index: Index, project: Project) -> ComponentSpec | None:
@@ -114,7 +130,8 @@ class LiveCode:
         place = f"{module}:{target.__qualname__}"
         if place in self.digests:
             return
-        node = definition_of(target)
+        tree, node = definition_of(target)
+        _refuse_changed(target, tree, node)
         self.digests[place] = node_digest(node)
         around = vars(sys.modules[module])
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
@@ -163,12 +180,25 @@ class LiveCode:
         paths = (folder, *self.project.import_paths)
         codebase = Codebase(folder, paths, lambda m: m.partition(".")[0] != OURS)
         code, foreign = codebase.closure(name)
+        refuse_stale(codebase.trees)
         self.digests |= code
         self.foreign |= foreign
 
 
-def definition_of(target: Any) -> ast.stmt:
-    """The statement that defined a class or function, as Python read it when it was run.
+def _refuse_changed(target: Any, tree: ast.Module, node: ast.stmt) -> None:
+    changed = Written.of(tree, whole=False).changed_object(node, target)
+    if changed:
+        raise ConfigError(
+            f"{changed} in memory is not what the source of {target.__qualname__} says, "
+            "and a result would be kept under the identity of other code",
+            where=_where(target),
+            remedy=f"write it in the source of {target.__qualname__}; if that was edited, restart "
+            "the program, or run the cell again, and call `configure` again",
+        )
+
+
+def definition_of(target: Any) -> tuple[ast.Module, ast.stmt]:
+    """The text and statement that defined a class or function, as read when it was run.
 
     Raises:
         ConfigError: if its source is gone.
@@ -179,8 +209,7 @@ def definition_of(target: Any) -> ast.stmt:
         # Decorators stand above the line of the statement itself.
         above = [n for _, n in found if any(d.lineno <= line for d in n.decorator_list)]
         if fitting or above:
-            node: ast.stmt = (fitting or above)[-1]
-            return node
+            return tree, (fitting or above)[-1]
     raise ConfigError(
         f"the source of {target.__qualname__} cannot be found, so its code has no identity",
         where=f"{target.__module__}.{target.__qualname__}",
@@ -206,11 +235,9 @@ def _functions(target: Any) -> Iterator[FunctionType]:
     if isinstance(target, FunctionType):
         yield inspect.unwrap(target)
     for member in vars(target).values() if isinstance(target, type) else ():
-        plain = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
-        if isinstance(plain, FunctionType):
-            plain = inspect.unwrap(plain)
-            if plain.__module__ == target.__module__:
-                yield plain
+        plain = plain_function(member)
+        if plain is not None and plain.__module__ == target.__module__:
+            yield plain
 
 
 def _parsed(text: str, line: int) -> Iterator[tuple[ast.Module, int]]:

@@ -1,5 +1,6 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,17 +10,18 @@ from typing import Any
 
 from aidn_pipeline.config.frozen import recipe_text
 from aidn_pipeline.config.library import GivenRecipe
-from aidn_pipeline.config.live import with_live
+from aidn_pipeline.config.live import changes_of, with_live
 from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.config.smoke import smallest
 from aidn_pipeline.core.artifact import Bundle
 from aidn_pipeline.core.component import mark_of
-from aidn_pipeline.core.events import Listener
+from aidn_pipeline.core.events import Listener, Notice
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.core.signature import Task
 from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
+from aidn_pipeline.engine.telling import Telling
 from aidn_pipeline.errors import AidnError, StorageUnwritable
 from aidn_pipeline.facade.given import SCRATCH, given_recipe
 from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
@@ -32,6 +34,8 @@ from aidn_pipeline.facade.predictor import hand_over
 from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,8 @@ class AiModelBuilder:
         Raises:
             ConfigError: if one of the program is named like another, or its source is gone.
         """
-        return with_live(self.workspace.index, self.live, self.workspace.project)
+        workspace = self.workspace.read_again()
+        return with_live(workspace.index, self.live, workspace.project)
 
     def configure(self, *overrides: str, **values: Any) -> "AiModelBuilder":
         """Changes the recipe.
@@ -142,6 +147,7 @@ class AiModelBuilder:
     def _spec(self, index: Index) -> PipelineSpec:
         project = self.workspace.project
         spec = load_recipe(self.recipe, self.overrides, project, index, given=self.given)
+        self.workspace.refuse_stale(spec, index)
         return smallest(spec, index) if spec.run.get("smoke") else spec
 
     def to_yaml(self) -> str:
@@ -261,6 +267,7 @@ class AiModelBuilder:
                 facts=self._facts(spec),
                 force=spec.run.get("force", ()),
             )
+            self._tell_of_changes(spec, index)
             smoke = bool(spec.run.get("smoke"))
             provenance = provenance_of(spec, ran.run, ran.stages, self.overrides, store)
             result = AiModelResult(
@@ -279,6 +286,19 @@ class AiModelBuilder:
                 workspace=replace(self.workspace, index=index),
             )
             return self._with_bundle(result, store)
+
+    def _tell_of_changes(self, spec: PipelineSpec, index: Index) -> None:
+        # A lazy import looks at files later than the fingerprint, and a program may change itself.
+        try:
+            self.workspace.refuse_stale(spec, index)
+            texts = list(changes_of(index, self.index, self.live))
+        except AidnError as error:
+            texts = [f"while the pipeline ran: {error}"]
+        for text in texts:
+            if self.listeners:
+                Telling(self.listeners).tell(Notice(text=text, level="warning"))
+            else:
+                LOG.warning(text)
 
     def _repr_html_(self) -> str:
         rows = {"project": self.workspace.project.root, "changes": " ".join(self.overrides)}

@@ -1,13 +1,15 @@
 """A workspace: the project around a folder, with its components and its store."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aidn_pipeline.config.indexes import load_index
+from aidn_pipeline.config.indexes import load_index, refuse_stale_components
 from aidn_pipeline.config.project import Project, find_project
 from aidn_pipeline.config.trust import needs_trust
 from aidn_pipeline.core.index import Index
+from aidn_pipeline.core.pipeline import PipelineSpec
+from aidn_pipeline.engine.fingerprint import components
 from aidn_pipeline.store.store import Store
 
 BUNDLES = "bundles"
@@ -50,6 +52,31 @@ class Workspace:
                 if str(path) not in sys.path:
                     sys.path.insert(0, str(path))
         return cls(project, index)
+
+    def read_again(self) -> "Workspace":
+        """The workspace with the project's components as their files are now.
+
+        Raises:
+            NotTrusted: if what it names has changed and nobody trusted it.
+            ConfigError: if its code cannot be read.
+        """
+        return replace(self, index=load_index(self.project)) if needs_trust(self.project) else self
+
+    def refuse_stale(self, spec: PipelineSpec, index: Index) -> None:
+        """Checks that what a pipeline would run in this process is what was fingerprinted.
+
+        Raises:
+            ConfigError: for a module that was edited or changed since it was imported.
+        """
+        if needs_trust(self.project):
+            used = [
+                inner
+                for stage in spec.stages.values()
+                for _, inner, _, _ in components(
+                    index, index.find("stage", stage.stage["use"]), stage.stage
+                )
+            ]
+            refuse_stale_components(self.project, used)
 
     @property
     def has_store(self) -> bool:

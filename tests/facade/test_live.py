@@ -385,3 +385,17 @@ def test_a_component_s_own_signature_is_not_hidden(script):
     spec = spec_of(script(NET)["MyNet"])
     assert [f.name for f in spec.fields] == ["hidden"]
     assert spec.wants_signature == ("signature",)
+
+
+def test_a_cache_that_a_component_fills_is_named_in_a_warning_and_in_the_plan(script, base, caplog):
+    names = script(
+        f"{NET}\nCACHE = {{}}\n"
+        '@component("metric", "caching", mode="max")\ndef caching(outputs, targets):\n'
+        '    CACHE["n"] = CACHE.get("n", 0) + 1\n    return 1.0\n'
+    )
+    builder = base.configure(**{"stages.evaluate.metrics": {"m": names["caching"]}})
+    builder.build().check()
+
+    assert "CACHE changed while the pipeline ran" in caplog.text
+    assert "metric/caching" in caplog.text
+    assert "CACHE" in builder.plan().row("evaluate").reason
