@@ -24,6 +24,7 @@ from aidn_pipeline.data.encoding import (
     numbers_of,
 )
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.arrays import as_array
 from aidn_pipeline.inputs.images import stack_pixels
 from aidn_pipeline.inputs.text import token_reader
 
@@ -162,12 +163,10 @@ def _table(value: Any) -> pa.Table:
 
 
 def _column(values: Any) -> Any:
-    # A tensor, and a series of any library, is an array to numpy.
-    if isinstance(values, (list, tuple, pa.Array, pa.ChunkedArray)):
+    # A tensor, and a series of any library, is an array to numpy; of a mask Arrow makes nulls.
+    if isinstance(values, (list, tuple, pa.Array, pa.ChunkedArray, np.ma.MaskedArray)):
         return values
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-    return np.asarray(values)
+    return as_array(values)
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -14,6 +14,7 @@ from aidn_pipeline.data.frames import is_frame, table_of
 from aidn_pipeline.data.labels import check_labels, class_names, infer_task
 from aidn_pipeline.data.table import identity, parquet_bytes
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.arrays import as_array
 
 LABEL = "label"
 WIDEST = 16_384
@@ -82,7 +83,7 @@ def hand_over(
     }
     first = given["train"]
     for split, part in given.items():
-        _refuse_another_shape(first, part, split)
+        _refuse_another_form(first, part, split)
     table = _joined(given)
     asked = task or infer_task(table[first.label])
     class_names(table, first.label, asked, "train")
@@ -220,29 +221,40 @@ def _labels(ys: Any, split: str) -> pa.Array:
         )
     try:
         return pa.array(array.tolist() if array.dtype.kind == "O" else array, from_pandas=True)
-    except (pa.ArrowException, TypeError) as problem:
+    except (pa.ArrowException, TypeError, OverflowError) as problem:
         raise DataError(
-            f"y cannot be read: {problem}", where=split, remedy="pass labels of one kind"
+            f"y cannot be read: {problem}",
+            where=split,
+            remedy="pass labels of one kind, whole numbers of at most 64 bits",
         ) from problem
 
 
 def _array(values: Any, split: str, name: str) -> "np.ndarray[Any, Any]":
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
     try:
-        return np.asarray(values)
-    except (ValueError, TypeError, RuntimeError) as problem:
+        return as_array(values)
+    except ValueError as problem:
         raise DataError(
             f"{name} is no array: {problem}", where=split, remedy="make all its rows equally long"
         ) from problem
+    except (TypeError, RuntimeError) as problem:
+        raise DataError(
+            f"{name} is no array: {problem}", where=split, remedy="pass it as an array of numpy"
+        ) from problem
 
 
-def _refuse_another_shape(first: Part, part: Part, split: str) -> None:
+def _refuse_another_form(first: Part, part: Part, split: str) -> None:
     if part.shape != first.shape:
         raise DataError(
             f"examples of the shape {part.shape}, those of train have {first.shape}",
             where=split,
             remedy="give every split the same features",
+        )
+    if part.scale != first.scale:
+        raise DataError(
+            f"pixels here are {_scale_of(part)}, those of train are {_scale_of(first)}",
+            where=split,
+            remedy="give every split the same kind of array: `astype` of train's dtype, and "
+            "divide either all of them or none",
         )
     missing = sorted(set(first.table.column_names) - set(part.table.column_names))
     extra = sorted(set(part.table.column_names) - set(first.table.column_names))
@@ -253,6 +265,10 @@ def _refuse_another_shape(first: Part, part: Part, split: str) -> None:
             where=split,
             remedy="give every split the same columns",
         )
+
+
+def _scale_of(part: Part) -> str:
+    return "levels from 0 to 255 (uint8)" if part.scale == LEVELS else "taken as they are"
 
 
 def _joined(given: Mapping[str, Part]) -> pa.Table:

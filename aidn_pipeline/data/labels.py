@@ -20,19 +20,24 @@ MANY = 20
 
 
 def check_labels(table: pa.Table, label: str, where: str) -> None:
-    """Refuses labels that are missing: an example without one teaches nothing.
+    """Refuses labels that are missing or infinite: such an example teaches nothing.
 
     Raises:
-        DataError: if one is null or NaN; says how many and the first row.
+        DataError: if one is null, NaN or infinite; says how many and the first row.
     """
     column = table[label]
     missing = column.is_null(nan_is_null=pa.types.is_floating(column.type))
-    count = pc.sum(missing).as_py() or 0
+    _refuse(missing, f"labels in column {label!r} are missing (null or NaN)", where)
+    if pa.types.is_floating(column.type):
+        _refuse(pc.is_inf(column), f"labels in column {label!r} are infinite", where)
+
+
+def _refuse(wrong: pa.ChunkedArray, what: str, where: str) -> None:
+    count = pc.sum(wrong).as_py() or 0
     if count:
-        row = missing.to_pylist().index(True)
+        row = wrong.to_pylist().index(True)
         raise DataError(
-            f"{count} of {table.num_rows} labels in column {label!r} are missing (null or NaN), "
-            f"the first in row {row + 1}",
+            f"{count} of {len(wrong)} {what}, the first in row {row + 1}",
             where=where,
             remedy="fill in or remove those rows",
         )

@@ -13,6 +13,7 @@ from torch import Tensor
 from aidn_pipeline.core.columns import Cell, Column, Image, Text, reader
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.arrays import as_array
 from aidn_pipeline.inputs.images import as_levels, stack_pixels
 from aidn_pipeline.inputs.text import token_reader
 
@@ -44,8 +45,8 @@ def tensor_of(rows: Any, signature: Signature, *, first: int = 1) -> Tensor:
         return torch.from_numpy(encode_texts(signature.text, [c[0] for c in plain], first=first))
     if signature.image:
         return torch.from_numpy(_images(rows, signature.image, signature, first))
-    if isinstance(rows, Tensor):
-        rows = rows.detach().cpu().numpy()
+    if isinstance(rows, (Tensor, np.ma.MaskedArray)):
+        rows = as_array(rows)
     if isinstance(rows, np.ndarray):
         table = _array(rows, signature)
     else:
@@ -110,7 +111,7 @@ def encode_texts(
 def _images(
     rows: Any, image: Image, signature: Signature, first: int
 ) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    array = rows.detach().cpu().numpy() if isinstance(rows, Tensor) else rows
+    array = as_array(rows) if isinstance(rows, Tensor) else rows
     if isinstance(array, np.ndarray) and array.shape[1:] == signature.raw_shape:
         return as_levels(array, "rows")
     cells = [_cells(row, signature, i) for i, row in enumerate(rows, start=first)]
@@ -168,7 +169,7 @@ def _cells(row: Any, signature: Signature, number: int) -> list[Any]:
     elif isinstance(row, Mapping):
         values = _named(row, names, signature, number)
     elif isinstance(row, (Sequence, np.ndarray, Tensor)) and not isinstance(row, (str, bytes)):
-        array = row.detach().cpu().numpy() if isinstance(row, Tensor) else row
+        array = as_array(row) if isinstance(row, (Tensor, np.ma.MaskedArray)) else row
         # One example of an array of images has their shape.
         values = array.ravel().tolist() if isinstance(array, np.ndarray) else list(array)
     else:

@@ -60,6 +60,19 @@ def test_the_signature_says_how_an_image_is_read_and_survives_json(project):
     assert Signature.from_json(signature.to_json()) == signature
 
 
+def test_a_link_s_target_gives_no_byte_of_the_data_set(project):
+    plain = snapshot_files(source().read(project))
+    (project / "photos").rename(project / "elsewhere")
+    (project / "photos").symlink_to(project / "elsewhere")
+    assert snapshot_files(source().read(project)) == plain
+
+
+@pytest.mark.parametrize("path", [".", "./", "..", "photos/", "./photos"])
+def test_the_name_is_of_the_path_as_written_and_never_of_the_machine(project, path):
+    name = "photos" if "photos" in path else "images"
+    assert ImageFolderSource(path=path).name == name
+
+
 def test_the_order_in_which_files_were_made_changes_nothing(project):
     first = source().read(project).table
     files = sorted((project / "photos").rglob("*.png"), reverse=True)

@@ -136,6 +136,24 @@ def test_a_regression_is_told_by_its_targets(builder):
     assert builder.with_data((X, np.arange(200)), task="multiclass").spec()
 
 
+def test_a_masked_number_is_a_gap(builder):
+    holes = np.isin(np.arange(X.size).reshape(X.shape), [2, 9])
+    view = view_of(builder.build((np.ma.masked_array(X, mask=holes), Y)).check())
+    assert sum(int(np.isnan(view.table()[f"x{i}"].to_numpy()).sum()) for i in range(4)) == 2
+
+
+def test_a_masked_column_has_gaps(builder):
+    months = np.ma.masked_array(COLUMNS["months"], mask=np.arange(150) < 2)
+    view = view_of(builder.build({**COLUMNS, "months": months}, target="churned").check())
+    assert view.table()["months"].null_count == 2
+
+
+def test_tensors_that_numpy_does_not_know_are_taken(builder):
+    rows = torch.from_numpy(X)
+    for kind in (rows.bfloat16(), rows.to_sparse(), [r.clone().requires_grad_() for r in rows]):
+        assert builder.with_data((kind, Y)).spec()
+
+
 def test_gaps_in_flat_rows_are_filled(builder):
     gaps = X.copy()
     gaps[::7, 2] = np.nan
@@ -212,6 +230,27 @@ WRONG = {
         "differ in what their columns hold",
         "same kinds",
     ),
+    "other scale": (
+        {"train": (IMAGES, KINDS), "validation": (IMAGES / 255.0, KINDS)},
+        "pixels here are taken as they are",
+        "same kind of array",
+    ),
+    "masked label": (
+        {"train": (X, np.ma.masked_array(Y, mask=np.arange(200) < 3))},
+        "3 of 200 labels .* missing .* row 1",
+        "fill in",
+    ),
+    "masked image": (
+        {"train": (np.ma.masked_array(IMAGES, mask=IMAGES > 250), KINDS)},
+        "holds a number that is missing",
+        "fill it in",
+    ),
+    "infinite label": (
+        {"train": (X, np.where(np.arange(200) == 4, np.inf, X[:, 0]))},
+        "1 of 200 labels in column 'label' are infinite, the first in row 5",
+        "fill in",
+    ),
+    "huge label": ({"train": (X, [2**70, 5] * 100)}, "y cannot be read", "64 bits"),
     "label twice": ({"train": ({"label": [1, 2]}, [0, 1])}, "named 'label'", "target="),
 }
 

@@ -26,7 +26,7 @@ class Found:
     label: str
 
 
-@component("source", "image_folder", version=2, packages=("pillow",))
+@component("source", "image_folder", version=3, packages=("pillow",))
 @dataclass(frozen=True, kw_only=True)
 class ImageFolderSource:
     """A folder with a sub-folder of images for each class: `cats/1.png`, `dogs/1.png`.
@@ -62,6 +62,12 @@ class ImageFolderSource:
                 remedy="write `source.size=[64,64]`",
             )
 
+    @property
+    def name(self) -> str:
+        """Of the data set: the folder's as it is written, the same wherever a link leads to."""
+        name = Path(self.path).name
+        return "images" if name in ("", "..") else name
+
     def read(self, project: Path) -> SourceTable:
         """Decodes every image.
 
@@ -84,7 +90,7 @@ class ImageFolderSource:
         classes = {f.label for f in found}
         inferred: Task = "binary" if len(classes) == 2 else "multiclass"
         return SourceTable(
-            name=folder.resolve().name,
+            name=self.name,
             table=pa.table(
                 {
                     "image": pa.array(pixels, pa.large_binary()),
@@ -100,7 +106,7 @@ class ImageFolderSource:
             # Not the file's name: a copy of an image stays in its split.
             split_key="image",
             preprocess=[{"use": "rescale", "divisor": LEVELS}],
-            provenance={"folder": folder.name},
+            provenance={"folder": self.name},
             where=self.path,
         )
 
