@@ -17,6 +17,8 @@ LARGEST = 3.4028234663852886e38
 WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
 MAX_PIXELS = 50_000_000
 """Of an image: a small file may unpack to gigabytes."""
+MOST_PIXELS = 178_956_970
+"""What the decoder refuses to go beyond, whatever is asked."""
 IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 Resize: TypeAlias = Literal["exact", "crop", "pad", "stretch"]
 Kind: TypeAlias = Literal["numeric", "boolean", "date", "categorical"]

@@ -73,6 +73,11 @@ def test_the_name_is_of_the_path_as_written_and_never_of_the_machine(project, pa
     assert ImageFolderSource(path=path).name == name
 
 
+def test_more_pixels_than_the_decoder_ever_takes_are_refused_as_a_setting():
+    with pytest.raises(WrongType, match="max_pixels"):
+        source(max_pixels=400_000_000)
+
+
 def test_the_order_in_which_files_were_made_changes_nothing(project):
     first = source().read(project).table
     files = sorted((project / "photos").rglob("*.png"), reverse=True)
