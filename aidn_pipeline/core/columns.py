@@ -57,12 +57,14 @@ class Text:
         words: what has an id of its own, from 2 on. Id 0 is padding, 1 any other word.
         length: ids of a text: a longer one is cut, a shorter one is padded on its right.
         lowercase: whether upper and lower case are the same.
+        unicode: version of Unicode by which the words were told apart.
     """
 
     name: str
     words: tuple[str, ...]
     length: int
     lowercase: bool = True
+    unicode: str = ""
 
     @property
     def vocabulary(self) -> int:
