@@ -6,7 +6,7 @@ functions, so that they mean the same everywhere.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -90,7 +90,8 @@ class Image:
     height: int
     width: int
     resize: Resize = "exact"
-    max_pixels: int = MAX_PIXELS
+    # Says what is refused, not what an image becomes.
+    max_pixels: int = field(default=MAX_PIXELS, compare=False)
 
 
 class Cell(str):

@@ -136,6 +136,17 @@ def test_a_regression_is_told_by_its_targets(builder):
     assert builder.with_data((X, np.arange(200)), task="multiclass").spec()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [b"garbage", b"[]", b"\xff", b'{"index_columns": 3}', b'{"index_columns": null}', b"{}"],
+    ids=str,
+)
+def test_what_another_program_says_of_an_index_is_passed_over(builder, said):
+    table = pa.table(COLUMNS).replace_schema_metadata({b"pandas": said})
+    plain = builder.with_data(pa.table(COLUMNS), target="churned").to_yaml()
+    assert builder.with_data(table, target="churned").to_yaml() == plain
+
+
 def test_a_masked_number_is_a_gap(builder):
     holes = np.isin(np.arange(X.size).reshape(X.shape), [2, 9])
     view = view_of(builder.build((np.ma.masked_array(X, mask=holes), Y)).check())
