@@ -6,7 +6,7 @@ functions, so that they mean the same everywhere.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +17,8 @@ LARGEST = 3.4028234663852886e38
 WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
 MAX_PIXELS = 50_000_000
 """Of an image: a small file may unpack to gigabytes."""
+MOST_PIXELS = 178_956_970
+"""What the decoder refuses to go beyond, whatever is asked."""
 IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 Resize: TypeAlias = Literal["exact", "crop", "pad", "stretch"]
 Kind: TypeAlias = Literal["numeric", "boolean", "date", "categorical"]
@@ -55,12 +57,14 @@ class Text:
         words: what has an id of its own, from 2 on. Id 0 is padding, 1 any other word.
         length: ids of a text: a longer one is cut, a shorter one is padded on its right.
         lowercase: whether upper and lower case are the same.
+        unicode: version of Unicode by which the words were told apart.
     """
 
     name: str
     words: tuple[str, ...]
     length: int
     lowercase: bool = True
+    unicode: str = ""
 
     @property
     def vocabulary(self) -> int:
@@ -86,7 +90,8 @@ class Image:
     height: int
     width: int
     resize: Resize = "exact"
-    max_pixels: int = MAX_PIXELS
+    # Says what is refused, not what an image becomes.
+    max_pixels: int = field(default=MAX_PIXELS, compare=False)
 
 
 class Cell(str):

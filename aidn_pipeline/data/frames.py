@@ -170,16 +170,25 @@ def _column(values: Any) -> Any:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    metadata = (table.schema.metadata or {}).get(b"pandas", b"{}")
-    # pandas lists ranges among its indexes, which are no columns.
-    listed = json.loads(metadata).get("index_columns", ())
-    index = [name for name in listed if isinstance(name, str) and name in table.column_names]
-    table = table.drop_columns(index).replace_schema_metadata(None)
+    table = table.drop_columns(_index(table)).replace_schema_metadata(None)
     for place, field in enumerate(table.schema):
         kind = _plain_type(field.type)
         if kind != field.type:
             table = table.set_column(place, field.name, table.column(place).cast(kind))
     return table
+
+
+def _index(table: pa.Table) -> list[str]:
+    """Columns that pandas says are an index; what others write under its name says nothing."""
+    try:
+        said = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
+    except ValueError:
+        return []
+    listed = said.get("index_columns") if isinstance(said, dict) else None
+    if not isinstance(listed, list):
+        return []
+    # pandas lists ranges among its indexes, which are no columns.
+    return [name for name in listed if isinstance(name, str) and name in table.column_names]
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

@@ -1,5 +1,6 @@
 """Preparation of texts: the words that get an id, told from the training rows alone."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -84,6 +85,7 @@ def tokenize(view: DatasetView, refs: Mapping[str, FileRef], limits: Limits) -> 
         words=tuple(known),
         length=min(longest, limits.max_tokens),
         lowercase=limits.lowercase,
+        unicode=unicodedata.unidata_version,
     )
     fitted = replace(
         signature,

@@ -8,8 +8,9 @@ import numpy as np
 def as_array(values: Any) -> "np.ndarray[Any, Any]":
     """An array of a list, a tensor of any device and layout, or a series.
 
-    What is masked is missing: a missing number is NaN, so whole numbers with a mask become fractions; any other missing value
-    is None. bfloat16, which numpy does not have, becomes float32.
+    What is masked is missing: a missing number is NaN, so whole numbers with a mask become
+    fractions; any other missing value is None. bfloat16, which numpy does not have, becomes
+    float32.
 
     Raises:
         ValueError: if rows differ in length.

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from aidn_pipeline.core.columns import IMAGE_ENDINGS, Image
+from aidn_pipeline.core.columns import IMAGE_ENDINGS, MOST_PIXELS, Image
 from aidn_pipeline.errors import DataError, MissingPackage
+from aidn_pipeline.inputs.arrays import as_array
 
 Pixels: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
@@ -137,9 +138,13 @@ def as_levels(value: Any, where: str) -> Pixels:
     Raises:
         DataError: if a number is none of them.
     """
-    array = np.asarray(value)
-    levels: Pixels = np.clip(np.nan_to_num(array), 0, 255).astype(np.uint8, order="C")
-    if array.dtype != np.uint8 and not np.array_equal(levels, array):
+    array = as_array(value)
+    try:
+        levels: Pixels = np.clip(np.nan_to_num(array), 0, 255).astype(np.uint8, order="C")
+        fits = array.dtype == np.uint8 or np.array_equal(levels, array)
+    except (TypeError, ValueError):  # texts, and objects that are no numbers
+        fits = False
+    if not fits:
         raise DataError(
             "pixels are whole numbers from 0 to 255",
             where=where,
@@ -202,8 +207,25 @@ def _opened(source: Path | bytes, where: str, max_pixels: int) -> Any:
             where=where,
             remedy="a relative path is against the folder in which the command runs",
         ) from problem
+    except images.UnidentifiedImageError as problem:
+        # Of bytes its own words name an object of Python.
+        raise _unreadable(where, "it is none of the known formats") from problem
+    except images.DecompressionBombError as problem:
+        raise DataError(
+            f"the image has more than {MOST_PIXELS:,} pixels, which is never decoded",
+            where=where,
+            remedy="make it smaller",
+        ) from problem
     except Exception as problem:
         raise _unreadable(where, problem) from problem
+    # Of PNG alone the decoder's 32 bits mean 16.
+    if opened.mode == "F" or (opened.mode == "I" and opened.format != "PNG"):
+        opened.close()
+        raise DataError(
+            "the image has 32 bits a pixel, and nothing says which level is white",
+            where=where,
+            remedy="convert it to 8 or 16 bits",
+        )
     width, height = opened.size
     if width * height > max_pixels:
         opened.close()
@@ -215,7 +237,7 @@ def _opened(source: Path | bytes, where: str, max_pixels: int) -> Any:
     return opened
 
 
-def _unreadable(where: str, problem: Exception) -> DataError:
+def _unreadable(where: str, problem: Exception | str) -> DataError:
     said = f"{problem}" or type(problem).__name__
     return DataError(
         f"the image cannot be read: {said}",

@@ -26,6 +26,9 @@ from aidn_pipeline.training.loop import finite
 from aidn_pipeline.training.step import bound
 from aidn_pipeline.training.trainer import LOSSES
 
+INPUTS = ("task", "features", "shape", "dtype", "classes", "columns", "text", "image")
+"""What of a signature decides on a model's inputs and on what its outputs mean."""
+
 
 @dataclass(frozen=True)
 class EvaluateInputs:
@@ -44,7 +47,7 @@ class EvaluateOutputs:
     predictions: Report
 
 
-@component("stage", "evaluate", version=2, packages=("torch",))
+@component("stage", "evaluate", version=3, packages=("torch",))
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Stage[EvaluateInputs, EvaluateOutputs]):
     """Judges a model on rows it was not trained on.
@@ -160,10 +163,10 @@ def check_same_data(found: Signature, trained: Signature, split: str) -> None:
     Raises:
         DataError: naming the first difference.
     """
-    for name in ("task", "features", "shape", "classes", "text"):
+    for name in INPUTS:
         if getattr(found, name) != getattr(trained, name):
             raise DataError(
                 f"the model was trained with another {name} than that of split {split!r} here",
                 where="evaluate.dataset",
-                remedy="wire both ports to the same split stage",
+                remedy="wire both ports to one stage, so that one split and one preparation serve both",
             )

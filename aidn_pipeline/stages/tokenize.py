@@ -25,13 +25,14 @@ class TokenizeOutputs:
     dataset: Dataset
 
 
-@component("stage", "tokenize", packages=("pyarrow",))
+@component("stage", "tokenize", version=2, packages=("pyarrow",))
 @dataclass(frozen=True, kw_only=True)
 class Tokenize(Stage[TokenizeInputs, TokenizeOutputs]):
     """Gives the words of texts an id each, the most frequent ones first.
 
     A word is what stands between blanks and signs; a sign is a word too, and so is every character
-    of a script without blanks. Id 0 is padding, 1 any word that has no id of its own. A text is cut
+    of a script without blanks. The version of Unicode that tells them apart, Python's, is kept with
+    the words. Id 0 is padding, 1 any word that has no id of its own. A text is cut
     or padded on its right to the length of the longest training text, at most `max_tokens`.
 
     Attributes:

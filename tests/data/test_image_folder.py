@@ -1,7 +1,6 @@
 """Folders of images by class."""
 
 import io
-import os
 import shutil
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from aidn_pipeline.data.dataset import DatasetView, snapshot_files, split_files
 from aidn_pipeline.data.sources.digits import DigitsSource
 from aidn_pipeline.data.sources.image_folder import ImageFolderSource
 from aidn_pipeline.data.table import identity
-from aidn_pipeline.engine.fingerprint import digest_of_path
 from aidn_pipeline.errors import DataError, WrongType
 
 
@@ -73,6 +71,11 @@ def test_a_link_s_target_gives_no_byte_of_the_data_set(project):
 def test_the_name_is_of_the_path_as_written_and_never_of_the_machine(project, path):
     name = "photos" if "photos" in path else "images"
     assert ImageFolderSource(path=path).name == name
+
+
+def test_more_pixels_than_the_decoder_ever_takes_are_refused_as_a_setting():
+    with pytest.raises(WrongType, match="max_pixels"):
+        source(max_pixels=400_000_000)
 
 
 def test_the_order_in_which_files_were_made_changes_nothing(project):
@@ -187,15 +190,3 @@ def test_a_folder_of_another_layout_says_what_is_wrong(make, said, project):
 def test_a_size_is_a_height_and_a_width(size):
     with pytest.raises(WrongType, match="not a height and a width"):
         source(size=size)
-
-
-@pytest.mark.parametrize("place", [b"photos/caf\xe9/1.png", b"photos/digit0/caf\xe9.png"])
-def test_a_name_that_is_not_utf_8_is_a_typed_error(place, project):
-    file = project / os.fsdecode(place)
-    file.parent.mkdir(exist_ok=True)
-    shutil.copy(next(project.glob("photos/digit1/*.png")), file)
-    with pytest.raises(DataError, match="not UTF-8") as raised:
-        source().read(project)
-
-    assert r"caf\xe9" in str(raised.value)
-    assert digest_of_path(project / "photos") != digest_of_path(project / "photos" / "digit0")

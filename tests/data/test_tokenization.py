@@ -1,6 +1,7 @@
 """Preparation of texts: what is fitted, and that only training texts are looked at."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,6 +53,12 @@ def test_only_words_of_training_texts_get_an_id_the_most_frequent_first(tmp_path
     found = tokenize(view_of(TEXTS, tmp_path), REFS, LIMITS)
     assert found.text.words == ("blue", "red", "?", "green")
     assert found.text.vocabulary == 6
+
+
+def test_what_decides_on_words_is_recorded_with_them(tmp_path):
+    found = applied(tokenize(view_of(TEXTS, tmp_path), REFS, LIMITS), tmp_path)
+    assert found.signature.text is not None
+    assert found.signature.text.unicode == unicodedata.unidata_version
 
 
 def test_other_test_rows_change_nothing_that_is_fitted(tmp_path):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from support.training import INDEX, csv_dataset, stage, train
 
 from aidn_pipeline.core.artifact import ModelVersion
+from aidn_pipeline.core.columns import Column, Image, Text
+from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import CorruptObject, DataError, ModelNotFound, NewerFormat, StageFailed
 from aidn_pipeline.export.bundle import Predictor, load_bundle
-from aidn_pipeline.stages.evaluate import EvaluateInputs
+from aidn_pipeline.stages.evaluate import EvaluateInputs, check_same_data
 from aidn_pipeline.stages.export import ExportInputs
 from aidn_pipeline.testing.context import Bench
 
@@ -167,3 +170,30 @@ def test_evaluation_on_other_features_is_refused(bench, tmp_path):
     other = csv_dataset(bench, tmp_path, task="binary")
     with pytest.raises(DataError, match="other task"):
         bench.run(stage(use="evaluate"), EvaluateInputs(other, trained.best), "evaluate")
+
+
+SAME = Signature(task="binary", features=("x",), shape=(1,), label="y", classes=("a", "b"))
+IMAGE = Image(name="x", channels=1, height=2, width=2, resize="crop")
+
+
+@pytest.mark.parametrize(
+    ("field", "trained", "found"),
+    [
+        (
+            "columns",
+            (Column(name="x", kind="numeric", fill=1.0),),
+            (Column(name="x", kind="numeric", fill=2.0),),
+        ),
+        ("text", Text(name="x", words=("a", "b"), length=3), Text(name="x", words=("b", "a"), length=3)),
+        ("image", IMAGE, replace(IMAGE, resize="pad")),
+        ("dtype", "float32", "int64"),
+    ],
+)  # fmt: skip
+def test_evaluation_on_another_preparation_is_refused(field, trained, found):
+    with pytest.raises(DataError, match=f"another {field}"):
+        check_same_data(replace(SAME, **{field: found}), replace(SAME, **{field: trained}), "test")
+
+
+def test_evaluation_may_take_files_that_were_read_with_another_limit():
+    larger = replace(IMAGE, max_pixels=9)
+    check_same_data(replace(SAME, image=larger), replace(SAME, image=IMAGE), "test")

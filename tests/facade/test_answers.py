@@ -255,7 +255,7 @@ def test_texts_answer_in_columns_as_their_rows_do(tmp_path):
     builder = AiModelBuilder.from_recipe("tickets", tmp_path).configure("trainer.epochs=1")
     result = builder.build().check()
     name = result.to_servable().signature.raw_names[0]
-    rows = [{name: "my screen is broken"}, {name: "an invoice, twice"}]
+    rows = [{name: "my screen is broken"}, {name: "an invoice, twice"}, {name: np.nan}]
     frame = pandas.DataFrame(rows)
 
     assert list(result.predict_batch(frame).rows()) == result.predict(rows)

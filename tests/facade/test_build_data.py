@@ -136,6 +136,17 @@ def test_a_regression_is_told_by_its_targets(builder):
     assert builder.with_data((X, np.arange(200)), task="multiclass").spec()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [b"garbage", b"[]", b"\xff", b'{"index_columns": 3}', b'{"index_columns": null}', b"{}"],
+    ids=str,
+)
+def test_what_another_program_says_of_an_index_is_passed_over(builder, said):
+    table = pa.table(COLUMNS).replace_schema_metadata({b"pandas": said})
+    plain = builder.with_data(pa.table(COLUMNS), target="churned").to_yaml()
+    assert builder.with_data(table, target="churned").to_yaml() == plain
+
+
 def test_a_masked_number_is_a_gap(builder):
     holes = np.isin(np.arange(X.size).reshape(X.shape), [2, 9])
     view = view_of(builder.build((np.ma.masked_array(X, mask=holes), Y)).check())
@@ -277,11 +288,3 @@ def test_a_record_says_what_the_data_were(builder):
     assert "file" not in json.dumps(record["facts"]["overrides"])
     assert record["facts"]["config"]["stages"]["snapshot"]["source"]["file"] is None
     assert record["facts"]["config"]["stages"]["snapshot"]["source"]["content"].startswith("b3:")
-
-
-@pytest.mark.parametrize("label", ["${oc.env:HOME}", "a\\${name}", "${", "grin\U0001f600\x85\x1b"])
-def test_a_label_of_any_name_is_that_name(builder, label):
-    given = builder.with_data({"a": X[:, 0], label: Y}, target=label, name=label)
-    (snapshot,) = [s for s in given.planned()[0].stages.values() if "source" in s.stage]
-
-    assert snapshot.stage["source"]["label"] == snapshot.stage["source"]["name"] == label

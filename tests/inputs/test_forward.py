@@ -104,5 +104,5 @@ def test_embedded_categories_differ_by_column_and_code():
     assert model.embedding is not None
     found = model.embedding(torch.tensor([[0, 0], [1, 1], [2, 0]])).reshape(3, 2, 4)
     vectors = {tuple(v) for v in found.reshape(-1, 4).tolist()}
-    assert len(vectors) == 5
+    assert len(vectors) == 4  # code 0, no known category, is zero in both
     assert found[0, 1].tolist() == found[2, 1].tolist()

@@ -46,6 +46,25 @@ def test_sixteen_bits_are_scaled_and_not_cut_off():
     assert read(saved(deep), GREY)[..., 0].tolist() == LEVELS.tolist()
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [LEVELS.astype(np.float32) / 255, LEVELS.astype(np.int32), LEVELS.astype(np.int32) * 257],
+    ids=["float", "levels of 8 bits", "levels of 16 bits"],
+)
+def test_a_file_of_32_bits_a_pixel_is_refused_rather_than_read_as_black(levels, tmp_path):
+    (tmp_path / "a.tif").write_bytes(saved(Pillow.fromarray(levels), "TIFF"))
+    with pytest.raises(DataError, match="32 bits a pixel") as caught:
+        read(tmp_path / "a.tif", GREY)
+    assert "8 or 16 bits" in caught.value.remedy
+    with pytest.raises(DataError, match="32 bits a pixel"):
+        read_header(tmp_path / "a.tif", max_pixels=100, where="a test")
+
+
+def test_a_tiff_of_sixteen_bits_is_scaled():
+    deep = Pillow.fromarray(LEVELS.astype(np.uint16) * 257)
+    assert read(saved(deep, "TIFF"), GREY)[..., 0].tolist() == LEVELS.tolist()
+
+
 def test_a_transparent_pixel_is_white_whatever_colour_hides_in_it():
     image = Pillow.new("RGBA", (3, 2), (255, 0, 0, 0))
     assert (read(saved(image), COLOUR) == 255).all()
@@ -121,6 +140,19 @@ def test_a_damaged_file_gives_an_image_or_an_error_of_ours(data):
         assert read(bytes(whole), GREY).shape == (2, 3, 1)
 
 
+def test_an_error_about_bytes_names_no_object_of_python():
+    with pytest.raises(DataError) as caught:
+        read(b"no image", GREY)
+    assert "object at" not in caught.value.problem
+
+
+def test_an_image_above_the_decoder_s_own_limit_is_not_blamed_on_the_viewer():
+    with pytest.raises(DataError, match="pixels") as caught:
+        read(png_that_claims(100_000, 100_000), GREY)
+    assert "make it smaller" in caught.value.remedy
+    assert "max_pixels" not in caught.value.remedy
+
+
 def test_a_file_that_is_not_there_says_so(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         read(tmp_path / "gone.png", GREY)
@@ -135,8 +167,20 @@ def test_files_bytes_and_arrays_of_one_image_give_one_answer(tmp_path):
     assert (found == LEVELS).all()
 
 
-@pytest.mark.parametrize("value", ["/etc/passwd", 5, LEVELS.T, LEVELS / 255], ids=str)
-def test_a_text_another_shape_or_a_fraction_is_no_image(value):
+@pytest.mark.parametrize(
+    "value",
+    [
+        "/etc/passwd",
+        5,
+        LEVELS.T,
+        LEVELS / 255,
+        LEVELS.astype(str),
+        np.array([[None, 50, 100], [150, 200, 250]]),
+        np.ma.masked_array(LEVELS, mask=LEVELS > 100),
+    ],
+    ids=["text", "number", "shape", "fractions", "texts", "objects", "masked"],
+)
+def test_what_is_no_array_of_levels_is_no_image(value):
     with pytest.raises(DataError) as caught:
         stack_pixels([value], GREY, place=lambda i: f"row {i + 1}")
     assert caught.value.where == "row 1"

@@ -24,6 +24,35 @@ def test_scripts_without_blanks_are_read_by_the_character():
     assert words_of("PC好用です", lowercase=True) == ["pc", "好", "用", "で", "す"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("தமிழ் மொழி", ["தமிழ்", "மொழி"]),
+        ("اَلْعَرَبِيَّةُ", ["اَلْعَرَبِيَّةُ"]),
+        ("İstanbul'da", ["i\u0307stanbul'da"]),
+        ("x\u0304y", ["x\u0304y"]),
+        ("نیم\u200cفصل گرم", ["نیم\u200cفصل", "گرم"]),
+        ("क\u094d\u200dष", ["क\u094d\u200dष"]),
+    ],
+    ids=["Hindi", "Tamil", "Arabic", "dotted I", "macron", "Persian", "joined"],
+)
+def test_a_word_keeps_its_marks_and_joiners(text, words):
+    assert words_of(text, lowercase=True) == words
+
+
+def test_a_joiner_that_joins_nothing_is_no_word():
+    assert words_of("a\u200c \u200d b\u200d!", lowercase=True) == ["a", "b", "!"]
+
+
+def test_a_sign_keeps_its_marks():
+    assert words_of("\u2764\ufe0f ok", lowercase=True) == ["\u2764\ufe0f", "ok"]
+
+
+def test_a_thai_character_keeps_its_marks():
+    assert words_of("ที่นี่", lowercase=True) == ["ที่", "นี่"]
+
+
 def test_compatible_forms_of_a_character_are_one():
     assert words_of("ﬁne \uff21", lowercase=True) == ["fine", "a"]
 
@@ -34,13 +63,19 @@ def test_ids_are_padded_on_the_right_and_cut():
     assert read("good " * 9) == [FIRST] * 5
 
 
-def test_a_missing_text_is_empty():
-    assert token_reader(COLUMN)(None) == [PADDING] * 5
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_text_is_empty(missing):
+    assert token_reader(COLUMN)(missing) == [PADDING] * 5
 
 
 def test_a_number_is_no_text():
     with pytest.raises(ValueError, match="no text but float"):
         token_reader(COLUMN)(3.5)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_a_text_of_ascii_alone_is_read_as_it_is_among_others(text):
+    assert words_of(text, lowercase=True) == words_of(f"{text} \u00e9", lowercase=True)[:-1]
 
 
 @given(st.text())

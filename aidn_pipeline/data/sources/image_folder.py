@@ -8,7 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from aidn_pipeline.core.columns import MAX_PIXELS, Image, Resize
+from aidn_pipeline.core.columns import MAX_PIXELS, MOST_PIXELS, Image, Resize
 from aidn_pipeline.core.component import check_ranges, component, setting
 from aidn_pipeline.core.signature import Task
 from aidn_pipeline.data.source import SourceTable
@@ -52,7 +52,7 @@ class ImageFolderSource:
     resize: Resize = "crop"
     mode: Literal["auto", "grey", "rgb"] = "auto"
     task: Literal["auto", "binary", "multiclass"] = "auto"
-    max_pixels: int = setting(MAX_PIXELS, least=1)
+    max_pixels: int = setting(MAX_PIXELS, least=1, most=MOST_PIXELS)
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from aidn_pipeline.core.component import component
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import WrongType
-from aidn_pipeline.training.models.units import TargetUnits, check_texts
+from aidn_pipeline.training.models.units import TargetUnits, check_texts, word_embedding
 
 
-@component("model", "embedding_bag")
+@component("model", "embedding_bag", version=2)
 class EmbeddingBag(nn.Module):
     """The mean of a text's word embeddings, a hidden layer if wanted, and the head.
 
@@ -39,7 +39,7 @@ class EmbeddingBag(nn.Module):
                 where="model",
                 remedy="embedding >= 1, hidden >= 0, 0 <= dropout < 1",
             )
-        self.embedding = nn.Embedding(signature.vocabulary, embedding, padding_idx=0)
+        self.embedding = word_embedding(signature, embedding)
         parts: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
         if hidden:
             parts += [nn.Linear(embedding, hidden), nn.ReLU()]

@@ -20,7 +20,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-@component("model", "mlp", version=3)
+@component("model", "mlp", version=4)
 class MLP(nn.Module):
     """Linear layers with an activation between; features of any shape are flattened.
 
@@ -105,7 +105,11 @@ class MLP(nn.Module):
 
 
 class CategoryEmbedding(nn.Module):
-    """A vector for each code of each column, side by side."""
+    """A vector for each code of each column, side by side.
+
+    Code 0, a category that training did not show, starts at zero: nothing else would ever teach it
+    to say nothing.
+    """
 
     first: Tensor
 
@@ -120,6 +124,8 @@ class CategoryEmbedding(nn.Module):
         self.table = nn.Embedding(sum(cardinalities), width)
         before = [sum(cardinalities[:i]) for i in range(len(cardinalities))]
         self.register_buffer("first", torch.tensor(before))
+        with torch.no_grad():
+            self.table.weight[self.first] = 0.0
 
     def forward(self, categories: Tensor) -> Tensor:
         """float32 (batch, columns * width) from codes, int64 (batch, columns)."""

@@ -7,10 +7,10 @@ from aidn_pipeline.core.component import component
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import WrongType
 from aidn_pipeline.training.models.embedding_bag import mean_of
-from aidn_pipeline.training.models.units import TargetUnits, check_texts
+from aidn_pipeline.training.models.units import TargetUnits, check_texts, word_embedding
 
 
-@component("model", "transformer_encoder")
+@component("model", "transformer_encoder", version=2)
 class TransformerEncoder(nn.Module):
     """Word and position embeddings, layers of self-attention, the mean over the words, the head.
 
@@ -49,7 +49,7 @@ class TransformerEncoder(nn.Module):
                 where="model",
                 remedy="layers >= 1, `heads` divides `width`, 0 <= dropout < 1",
             )
-        self.embedding = nn.Embedding(signature.vocabulary, width, padding_idx=0)
+        self.embedding = word_embedding(signature, width)
         self.positions = nn.Parameter(torch.randn(signature.shape[0], width) * 0.02)
         layer = nn.TransformerEncoderLayer(
             width, heads, 4 * width, dropout, activation="gelu", batch_first=True, norm_first=True

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import DataError
+from aidn_pipeline.inputs.text import PADDING, UNKNOWN
 
 
 def check_texts(signature: Signature, model: str) -> None:
@@ -20,6 +21,17 @@ def check_texts(signature: Signature, model: str) -> None:
             where="model",
             remedy="prepare texts with `pipeline=text`, or take another model, such as model=mlp",
         )
+
+
+def word_embedding(signature: Signature, width: int) -> nn.Embedding:
+    """A vector for each token id; padding is zero, and an unknown word starts there.
+
+    Where every training word has an id, no gradient would teach an unknown one to say nothing.
+    """
+    table = nn.Embedding(signature.vocabulary, width, padding_idx=PADDING)
+    with torch.no_grad():
+        table.weight[UNKNOWN] = 0.0
+    return table
 
 
 def refuse_texts(signature: Signature, model: str) -> None:
