@@ -137,7 +137,8 @@ aidn-run gc --undo | --purge | --pin RUN | --unpin RUN  [--json]
 
 Says what would go, how much, and why the rest stays; changes nothing without --apply.
 Kept is what is reached from registered versions, tags and pins, the newest runs of each recipe,
-its last run that was done, live processes and unfinished work. Safe beside running pipelines.
+its last run that was done, live processes and unfinished work. Metrics, curves and chosen
+parameters of all runs stay. Safe beside running pipelines.
 
   --apply          moves what goes to a trash inside the store
   --keep-runs N    runs of each recipe that are kept, the newest; 10 by default

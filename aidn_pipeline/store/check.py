@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from aidn_pipeline.errors import AidnError, CorruptObject
 from aidn_pipeline.store.dependents import Dependents, Uses
-from aidn_pipeline.store.facts import Contents, Facts, record_ids
+from aidn_pipeline.store.facts import Contents, Facts, ids_in, record_ids
 from aidn_pipeline.store.index import DAMAGE
 from aidn_pipeline.store.journal import Line, scan
 from aidn_pipeline.store.store import Store
@@ -124,10 +124,10 @@ def _references(store: Store, facts: Facts, contents: Contents, uses: Uses) -> I
         for _, digest, folder in record_ids(record):
             parts = (digest, *((contents.files(digest) or ()) if folder else ()))
             missing.update(dict.fromkeys(part for part in parts if not _is_there(store, part)))
-    for (kind, _), value in facts.names.items():
-        checkpoint = value["facts"].get("checkpoint") if kind == "version" else None
-        if checkpoint and not _is_there(store, checkpoint["digest"]):
-            missing[checkpoint["digest"]] = None
+    for value in facts.names.values():
+        # A version names its checkpoint as an artifact; what is no folder is in the records.
+        named = (digest for digest, folder in ids_in(value) if folder)
+        missing.update(dict.fromkeys(part for part in named if not _is_there(store, part)))
     for digest in missing:
         used_by = uses.of(digest)
         again = (

@@ -270,6 +270,9 @@ def undo(store: Store) -> int:
     with store.locks.hold("gc"), typed(trash, "undoing a collection"):
         back = sum(_back(store, file) for file in list(_trashed(trash)))
         if Facts(store).in_trash:
+            # The line says that they are back: a power cut must not bring that forward.
+            for shard in sorted(p for p in (store.root / "objects").glob("*") if p.is_dir()):
+                store.disk.sync_folder(shard)
             append(store, "undo", ())
         if trash.is_dir() and not any(_trashed(trash)):
             store.disk.remove(trash)

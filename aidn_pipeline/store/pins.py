@@ -35,20 +35,24 @@ class Pins:
         new = sorted(set(digests) - self._named)
         if not new:
             return
-        path = self._scratch.folder / FILE
-        with typed(path, "pinning objects"), self._locks.hold(LOCK, shared=True):
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                end = os.fstat(fd).st_size
-                try:
-                    self._disk.append(fd, "".join(f"{d}\n" for d in new).encode(), path)
-                except OSError:
-                    # Half a pin would swallow the one behind it.
-                    os.ftruncate(fd, end)
-                    raise
-            finally:
-                os.close(fd)
+        with typed(self._scratch.root, "pinning objects"):
+            path = self._scratch.folder / FILE
+            with self._locks.hold(LOCK, shared=True):
+                self._append(path, "".join(f"{digest}\n" for digest in new).encode())
         self._named.update(new)
+
+    def _append(self, path: Path, lines: bytes) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            end = os.fstat(fd).st_size
+            try:
+                self._disk.append(fd, lines, path)
+            except OSError:
+                # Half a pin would swallow the one behind it.
+                os.ftruncate(fd, end)
+                raise
+        finally:
+            os.close(fd)
 
 
 def pinned(root: Path, locks: Locks) -> set[str]:

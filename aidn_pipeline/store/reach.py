@@ -15,6 +15,9 @@ KEEP_RUNS = 10
 """Runs of each recipe that are kept by default, the newest."""
 
 LIVE = "a live process"
+MEASURED = "what was measured"
+HISTORY = frozenset({"metrics", "params"})
+"""Kinds that stay for ever, as metric points do."""
 NO_RECORD: Mapping[str, Any] = {"outputs": {}, "observed": {}}
 
 
@@ -61,6 +64,7 @@ def reached(store: Store, facts: Facts, contents: Contents, *, keep_runs: int) -
     marks.needed_by_the_living(live)
     marks.ids(unfinished, "unfinished work")
     marks.follow()
+    marks.measured()
     marks.whole_anyway()
     return Reached(marks.objects, marks.stages, marks.whole)
 
@@ -173,14 +177,21 @@ class _Marks:
                 self.ids([(digest, False)], why)
                 self._stage(self._makers.get(digest, ""), why)
 
+    def measured(self) -> None:
+        """Marks what was measured and chosen, of all work: small, and what runs are compared by."""
+        for record in self._facts.stages.values():
+            for output in record["outputs"].values():
+                if output["kind"] in HISTORY:
+                    self.ids([(output["digest"], False)], MEASURED)
+            for points in record["observed"].get("points", ()):
+                self.ids([(points["digest"], False)], MEASURED)
+
     def whole_anyway(self) -> None:
-        """Marks work whose outputs all stay for others: it is reused, so its points stay too."""
+        """Marks work whose outputs all stay for others: it is reused as it is."""
         for fingerprint, record in self._facts.stages.items():
-            outputs = [o["digest"] for o in record["outputs"].values()]
+            outputs = [output["digest"] for output in record["outputs"].values()]
             if fingerprint not in self.stages and all(d in self.objects for d in outputs):
-                why = next((self.objects[digest] for digest in outputs), LIVE)
-                self.stages[fingerprint] = why
-                self.ids(((digest, False) for _, digest, _ in record_ids(record)), why)
+                self.stages[fingerprint] = next((self.objects[d] for d in outputs), MEASURED)
 
     def ids(self, found: Iterable[tuple[str, bool]], why: str) -> None:
         """Marks objects; a folder's with all its files."""

@@ -11,10 +11,14 @@ from aidn_pipeline.store.locks import Locks
 
 
 class Scratch:
-    """One folder under `tmp/` for this process, made when it is first needed."""
+    """One folder under `tmp/` for this process, made when it is first needed.
+
+    Attributes:
+        root: the folder `tmp/`.
+    """
 
     def __init__(self, root: Path, disk: Disk, locks: Locks) -> None:
-        self._root = root / "tmp"
+        self.root = root / "tmp"
         self._disk = disk
         self._locks = locks
         self._folder: Path | None = None
@@ -26,8 +30,8 @@ class Scratch:
         if self._folder is None:
             name = f"{os.getpid()}-{secrets.token_hex(4)}"
             self._lock = self._locks.acquire(f"tmp/{name}")
-            self._disk.make_folder(self._root / name)
-            self._folder = self._root / name
+            self._disk.make_folder(self.root / name)
+            self._folder = self.root / name
         return self._folder
 
     @contextmanager
@@ -52,7 +56,7 @@ class Scratch:
 
     def sweep(self) -> None:
         """Deletes what dead processes left."""
-        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+        for folder in sorted(self.root.iterdir()) if self.root.is_dir() else ():
             if folder == self._folder:
                 continue
             lock = self._locks.acquire(f"tmp/{folder.name}", wait=False)

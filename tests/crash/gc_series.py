@@ -30,7 +30,6 @@ from support.toys import INDEX, whole
 
 from aidn_pipeline.engine.run import RunResult, run_pipeline
 from aidn_pipeline.store.check import check
-from aidn_pipeline.store.dependents import POINTS
 from aidn_pipeline.store.facts import Contents, Facts, record_ids
 from aidn_pipeline.store.gc import Collector, purge, undo
 from aidn_pipeline.store.store import Store
@@ -178,14 +177,13 @@ def after(home: Path, dice: random.Random) -> list[str]:
 
 
 def missing(store: Store, facts: Facts, fingerprint: str, what: str) -> list[str]:
-    """Files of a result that are not there; points may have gone while nothing needed them."""
+    """Files of a result that are not there."""
     contents, record = Contents(store), facts.stages[fingerprint]
     return [
         f"{what}: {port} is missing {part[:15]}"
         for port, digest, folder in record_ids(record)
         for part in (digest, *((contents.files(digest) or ()) if folder else ()))
         if not store.objects.path(part).exists()
-        and not (port == POINTS and fingerprint in facts.collected)
     ]
 
 

@@ -221,13 +221,17 @@ def test_what_unfinished_work_names_stays(home):
     assert collected(home) == 0
 
 
-def test_points_of_work_that_is_reused_anyway_stay(home):
-    ran(home, pipeline(stage("s", "write", text="a"), stage("c", "count", {"file": "s.file"})))
-    ran(home, pipeline(stage("s", "write", text="b"), stage("c", "count", {"file": "s.file"})))
-    # Both counts give the same bytes, so the older one is reused for ever: its curve stays.
+def test_what_was_measured_stays_for_ever(home):
+    old = ran(home, whole("old", steps=4))
+    ran(home, written("new"))
+    collected(home, keep_runs=1)
     with Store.open(home) as store:
-        names = {r.stage for r in Collector(store, keep_runs=1).plan().removals}
-    assert names == {"s"}
+        record = store.records.stage(old.stages["count"].fingerprint or "")
+        assert record is not None
+        assert store.has(record.outputs["metrics"])
+        assert [p for p in record.observed["points"] if store.objects.has(p["digest"], p["size"])]
+        assert store.has(old.stages["tune"].outputs["params"])
+        assert not store.has(old.stages["tune"].outputs["file"])
 
 
 def test_after_a_purge_an_undo_does_not_call_a_part_whole(home):
