@@ -29,12 +29,10 @@ from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.tree import Node, Scalar, find, put
 from aidn_pipeline.config.wires import Route, Wire, port_wires, read_wires, route
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.core.pipeline import PortRef, StageSpec
+from aidn_pipeline.core.pipeline import STAGE_KEYS, PortRef, StageSpec
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.errors import ConfigError, FoundBeforeStart, UnknownKey, WiringError, WrongType
 
-STAGE_KEYS = ("inputs", "matrix", "when", "on_failure")
-"""Keys of every stage beside the fields of its component."""
 STANDS_FOR = re.compile(r"\$\{\s*matrix\.([\w.-]+)\s*\}")
 ON_FAILURE = {"literal": ["stop", "continue"]}
 

@@ -295,6 +295,7 @@ WRONG = [
     ("register: {inputs: {checkpoint: train.best}}", "would act 5 times under the name 'toy'"),
     ("register: {name: 'toy-${matrix.fold}'}", "stage 'register' has no axis 'fold'"),
     ("evaluate: {threads: '${matrix.fodl}'}", "stage 'evaluate' has no axis 'fodl'"),
+    ("'train[fold=1]': {use: train}", "a stage cannot be called 'train[fold=1]'"),
     ("train: {on_failure: retry}", "takes one of stop, continue, not retry"),
     ("train: {when: 3}", "`stages.train.when` is a condition, not 3"),
     ("train: {when: trainer.epohcs > 3}", "`trainer.epohcs` in a condition refers to nothing"),
