@@ -29,12 +29,10 @@ from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.tree import Node, Scalar, find, put
 from aidn_pipeline.config.wires import Route, Wire, port_wires, read_wires, route
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.core.pipeline import PortRef, StageSpec
+from aidn_pipeline.core.pipeline import STAGE_KEYS, PortRef, StageSpec
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.errors import ConfigError, FoundBeforeStart, UnknownKey, WiringError, WrongType
 
-STAGE_KEYS = ("inputs", "matrix", "when", "on_failure")
-"""Keys of every stage beside the fields of its component."""
 STANDS_FOR = re.compile(r"\$\{\s*matrix\.([\w.-]+)\s*\}")
 ON_FAILURE = {"literal": ["stop", "continue"]}
 
@@ -71,6 +69,24 @@ def expand(nodes: Mapping[str, Node], composed: Composed, checker: Checker) -> d
     return _Expansion(nodes, composed, checker).cells()
 
 
+def pinned_values(name: str, node: Node, composed: Composed) -> dict[str, tuple[Node, str]]:
+    """Values given on the command line for axes of a stage, by path, and the override of each.
+
+    Args:
+        name: of the stage.
+        node: the resolved stage.
+        composed: knows what was given.
+    """
+    matrix, found = node.get("matrix"), dict[str, tuple[Node, str]]()
+    for path in matrix.value if matrix is not None and matrix.is_mapping else ():
+        place = composed.resolver.canonical(["stages", name, *path.split(".")])
+        written = composed.pinned.get(place) if place is not None else None
+        value = find(node, path.split("."))
+        if written is not None and value is not None:
+            found[path] = value, written
+    return found
+
+
 class _Expansion:
     def __init__(self, nodes: Mapping[str, Node], composed: Composed, checker: Checker) -> None:
         self._nodes = nodes
@@ -92,16 +108,11 @@ class _Expansion:
         return found
 
     def _declared(self, name: str, node: Node) -> tuple[Dimension, ...]:
-        matrix, pinned = node.get("matrix"), dict[str, Node]()
-        for path in matrix.value if matrix is not None and matrix.is_mapping else ():
-            keys = ["stages", name, *path.split(".")]
-            place = self._composed.resolver.canonical(keys)
-            written = self._composed.pinned.get(place) if place is not None else None
-            value = find(node, path.split("."))
-            if written is not None and value is not None:
-                pinned[path] = value
-                self._note(f"{path} of {name} has one value: pinned by {written}")
-        return read_matrix(name, matrix, pinned, self._checker)
+        pinned = pinned_values(name, node, self._composed)
+        for path, (_, written) in pinned.items():
+            self._note(f"{path} of {name} has one value: pinned by {written}")
+        values = {path: value for path, (value, _) in pinned.items()}
+        return read_matrix(name, node.get("matrix"), values, self._checker)
 
     def _note(self, text: str) -> None:
         if text not in self._composed.notes:

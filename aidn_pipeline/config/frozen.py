@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from aidn_pipeline.config.cells import pinned_values
 from aidn_pipeline.config.check import Checker
 from aidn_pipeline.config.compose import Composed, compose
 from aidn_pipeline.config.emit import emit, quoted
 from aidn_pipeline.config.library import GivenRecipe, Library
+from aidn_pipeline.config.matrix import given_value
 from aidn_pipeline.config.overrides import ROOT_KEYS
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.references import roots
@@ -86,7 +88,8 @@ def _said(composed: Composed) -> str:
 
 
 def _without_pinned(composed: Composed, index: Index) -> Node:
-    # A file never pins: what an override took out of a space is taken out of it here.
+    # A file never pins: what an override took out of a space is taken out of it here, and an axis
+    # of a matrix that it gave a value has that one.
     tree, checker = composed.tree, Checker(index)
     for name, node in tree.value[LAST].value.items():
         if not node.is_mapping:
@@ -96,6 +99,11 @@ def _without_pinned(composed: Composed, index: Index) -> Node:
         for key, child in kept.value.items():
             if child is not resolved.value[key] and child.value != resolved.value[key].value:
                 tree = put(tree, ["stages", name, key], child)
+        for path, (given, _) in pinned_values(name, resolved, composed).items():
+            label = Node(given_value(given).label, given.origin)
+            whole = Node({"label": label, "value": given}, given.origin)
+            one = given if label.value == given.value else whole
+            tree = put(tree, ["stages", name, "matrix", path], Node([one], given.origin))
     return tree
 
 

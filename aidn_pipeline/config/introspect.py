@@ -22,6 +22,7 @@ from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.component import Mark, mark_of
 from aidn_pipeline.core.describe import describe
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, PortSpec
+from aidn_pipeline.core.pipeline import STAGE_KEYS
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import Stage, StageContext
 from aidn_pipeline.errors import AidnError, ConfigError
@@ -103,6 +104,14 @@ def _spec(
         common |= _of_stage_function(target)
     else:
         common |= _of_factory(target, mark.group, lenient)
+    if mark.group == "stage":
+        for item in common["fields"]:
+            if item.name in STAGE_KEYS:
+                raise _unusable(
+                    target,
+                    f"`{item.name}` is a key of every stage, and no field of one",
+                    "call the field something else",
+                )
     return ComponentSpec(**common)
 
 

@@ -128,7 +128,7 @@ def read_matrix(
             continue
         values = _values(given, checker)
         if path in pinned and values:
-            values = (_given(pinned[path]),)
+            values = (given_value(pinned[path]),)
         if values:
             axes.append(Axis(stage, path, values, where(given)))
     zipped = node.get(ZIP)
@@ -237,6 +237,7 @@ def _fits(value: Scalar) -> bool:
     return not isinstance(value, str) or PLAIN.fullmatch(value) is not None
 
 
-def _given(node: Node) -> Value:
+def given_value(node: Node) -> Value:
+    """The one value of an axis that was given on the command line."""
     plain = not isinstance(node.value, (dict, list)) and _fits(node.value)
     return Value(node.value if plain else "given", node)

@@ -8,7 +8,6 @@ from typing import Any
 
 from aidn_pipeline.config.builtin import data_folder
 from aidn_pipeline.config.cells import (
-    STAGE_KEYS,
     Cell,
     expand,
     refuse_cell,
@@ -24,7 +23,7 @@ from aidn_pipeline.config.spaces import check_spaces, unpinned
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.describe import complete
 from aidn_pipeline.core.index import FieldSpec, Index
-from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
+from aidn_pipeline.core.pipeline import STAGE_KEYS, PipelineSpec, StageSpec
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.core.wiring import problems as wiring_problems
 from aidn_pipeline.errors import (
@@ -192,7 +191,16 @@ def _stage_nodes(stages: Node | None, checker: Checker) -> dict[str, Node]:
         return {}
     found = {}
     for name, node in stages.value.items():
-        if node.is_mapping:
+        if node.value is not None and set(name) & set("[]."):
+            checker.report(
+                ConfigError(
+                    f"a stage cannot be called {name!r}: no reference could name it",
+                    where=where(node),
+                    remedy="write a name without dots and brackets; to set keys of one cell, give "
+                    "an axis a value for it, or refer to `${matrix.AXIS}`",
+                )
+            )
+        elif node.is_mapping:
             found[name] = node
         elif node.value is not None:
             checker.report(

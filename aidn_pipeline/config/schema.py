@@ -30,7 +30,7 @@ REPEATED: dict[str, Any] = {
         "type": ["string", "boolean", "null"],
     },
     "on_failure": {
-        "description": "`continue` goes on without a cell that failed, where cells are gathered",
+        "description": "`continue` goes on with what does not need it; what gathers goes without",
         "enum": ["stop", "continue", None],
     },
 }

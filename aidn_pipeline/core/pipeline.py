@@ -12,6 +12,9 @@ REFERENCE = re.compile(
 )
 """A stage, or a cell of one (`train[fold=0]`), and its port."""
 
+STAGE_KEYS = ("inputs", "matrix", "when", "on_failure")
+"""Keys of every stage beside the fields of its component."""
+
 
 @dataclass(frozen=True, slots=True)
 class PortRef:

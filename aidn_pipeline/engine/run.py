@@ -115,7 +115,9 @@ class RunLoop:
         self._results: dict[str, StageResult] = {}
         self._error: AidnError | None = None
         self._spared: dict[str, AidnError] = {}
-        """Cells that failed, or need one that did, without which the run goes on."""
+        """Stages that failed, and cells that need one that did, without which the run goes on."""
+        self._late: AidnError | None = None
+        """What the run has failed of although it went on."""
         self._started = time.time()
         self.run_id = time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
         self._performer = Performer(
@@ -162,6 +164,7 @@ class RunLoop:
                 self._failed(name, error, time.monotonic() - started)
                 if stage.on_failure == "continue" and not isinstance(error, ENDING):
                     self._spared[name] = error
+                    self._late = self._late or (None if stage.cell else error)
                     text = f"{name} failed, the run goes on without it: {error.problem}"
                     self._emit(Notice(text=text, level="warning"))
                 else:
@@ -183,7 +186,7 @@ class RunLoop:
             self._spared[stage.name] = spared[0]
         elif spared:
             # Nothing is left to gather, or this very cell was wanted: it was not to be spared.
-            self._error = self._error or spared[0]
+            self._late = self._late or spared[0]
 
     def _done(self, name: str) -> bool:
         return name in self._results and self._results[name].status == "done"
@@ -220,6 +223,7 @@ class RunLoop:
 
     def _finish(self, names: Sequence[str]) -> RunResult:
         status: Status = "done"
+        self._error = self._error or self._late
         if isinstance(self._error, Interrupted):
             status = "interrupted"
         elif isinstance(self._error, GateNotMet):

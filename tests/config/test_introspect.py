@@ -181,6 +181,11 @@ def unwired(data: int) -> Dataset:
     raise NotImplementedError
 
 
+def conditional(data: Dataset, *, when: str = "") -> Dataset:
+    """Has a field that every stage has as a key."""
+    raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     ("target", "remedy"),
     [
@@ -188,6 +193,7 @@ def unwired(data: int) -> Dataset:
         (component("toy", "loose")(Loose), "frozen=True"),
         (component("stage", "undecided")(undecided), "-> Dataset"),
         (component("stage", "unwired")(unwired), "Dataset"),
+        (component("stage", "conditional")(conditional), "call the field something else"),
         (component("stage", "plain")(type("Plain", (), {})), "frozen=True"),
     ],
 )

@@ -125,6 +125,27 @@ def test_an_axis_of_its_own_is_added_to_those_that_are_followed(compose: Compose
     assert wired(spec, "evaluate[fold=1,trainer.seed=2]")["dataset"] == ["split[fold=1].dataset"]
 
 
+def test_a_sweep_in_each_fold_gives_its_params_to_the_training_of_that_fold(
+    compose: Compose,
+) -> None:
+    body = """\
+stages:
+  tune:
+    use: sweep
+    inputs: {dataset: split.dataset}
+    trial: ${trainer}
+    objective: ${trainer.monitor}
+    num_trials: 2
+    sampler: {use: random}
+    scheduler: {use: none}
+    space: {optimizer.lr: {low: 1.0e-4, high: 1.0e-1, log: true}}
+  train: {inputs: {params: "tune.params?"}}
+"""
+    spec = compose(body)
+    assert wired(spec, "train[fold=2]")["params"] == ["tune[fold=2].params?"]
+    assert spec.stages["tune[fold=0]"].stage == spec.stages["tune[fold=4]"].stage
+
+
 def test_one_axis_is_gathered_for_each_value_of_the_other(compose: Compose) -> None:
     body = """\
 stages:
@@ -295,6 +316,7 @@ WRONG = [
     ("register: {inputs: {checkpoint: train.best}}", "would act 5 times under the name 'toy'"),
     ("register: {name: 'toy-${matrix.fold}'}", "stage 'register' has no axis 'fold'"),
     ("evaluate: {threads: '${matrix.fodl}'}", "stage 'evaluate' has no axis 'fodl'"),
+    ("'train[fold=1]': {use: train}", "a stage cannot be called 'train[fold=1]'"),
     ("train: {on_failure: retry}", "takes one of stop, continue, not retry"),
     ("train: {when: 3}", "`stages.train.when` is a condition, not 3"),
     ("train: {when: trainer.epohcs > 3}", "`trainer.epohcs` in a condition refers to nothing"),

@@ -115,6 +115,14 @@ def test_a_wanted_cell_that_failed_fails_the_run(store):
     assert result.error.problem == "empty"
 
 
+def test_a_stage_that_may_fail_fails_the_run_once_the_others_are_done(store):
+    broken = replace(stage("broken", "boom", {"file": "raw.file"}), on_failure="continue")
+    spec = pipeline(stage("raw", "write"), broken, stage("upper", "upper", {"file": "raw.file"}))
+    result = run(store, spec)
+    assert (result.status, result.stages["upper"].status) == ("failed", "done")
+    assert "no good" in result.error.problem
+
+
 def test_a_skipped_stage_is_skipped_for_its_reason_and_the_run_is_done(store):
     spec = pipeline(
         stage("start", "write"),

@@ -47,7 +47,20 @@ SOME = {
         ),
     ],
 }
-ALWAYS = {"digits": (), "tabular_file": ("source.path=t.csv", "source.label=y")}
+SOME["wine_kfold"] = [
+    st.builds("stages.split.folds={}".format, st.integers(2, 4)),
+    st.builds("stages.split.matrix.fold={}".format, st.lists(st.integers(0, 1)).map(str)),
+    st.builds("stages.final.matrix.trainer.seed={}".format, st.just([3])),
+    st.builds("stages.train.when=matrix.fold {} 1".format, st.sampled_from(["!=", "<", "in"])),
+    st.sampled_from(
+        [
+            *("stages.split.fold=1", "~stages.split.matrix", "stages.train.on_failure=continue"),
+            *("stages.export.when=seed > 3", "stages.export.when=false", "trainer.epochs=3"),
+            "stages.split.matrix.fold=[{label: first, value: 0}, 1]",
+        ]
+    ),
+]
+ALWAYS = {"digits": (), "wine_kfold": (), "tabular_file": ("source.path=t.csv", "source.label=y")}
 
 
 def identities(builder: AiModelBuilder) -> dict[str, str]:
