@@ -7,7 +7,7 @@ is loaded, and so is a model whose code has changed since.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from aidn_pipeline.core.fingerprint import JSON, canonical_json, digest_bytes
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import FileRef
-from aidn_pipeline.errors import CorruptObject, ModelNotFound, NewerFormat, StageFailed
+from aidn_pipeline.errors import AidnError, CorruptObject, ModelNotFound, NewerFormat, StageFailed
+from aidn_pipeline.export.document import oddities, oddities_of
 from aidn_pipeline.export.rows import tensor_of
 from aidn_pipeline.inputs.forward import arguments_of
 
@@ -208,8 +209,16 @@ def open_bundle(files: Mapping[str, Path], index: Index) -> Predictor:
     recorded = document["files"][WEIGHTS]
     if digest_bytes(weights.read_bytes()) != recorded["digest"]:
         raise _corrupt(f"{WEIGHTS} is not what was exported", weights)
-    predictor = build_predictor(document, read_weights(weights), index)
-    check_golden(predictor, str(files[DOCUMENT]))
+    try:
+        predictor = build_predictor(document, read_weights(weights), index)
+        check_golden(predictor, str(files[DOCUMENT]))
+    except AidnError:
+        raise
+    except Exception as error:
+        # A document may say anything: what no model can be built of raises anything.
+        raise _corrupt(
+            f"{DOCUMENT} describes no model: {type(error).__name__}: {error}", files[DOCUMENT]
+        ) from error
     return predictor
 
 
@@ -217,7 +226,7 @@ def read_document(path: Path) -> dict[str, Any]:
     """The content of `model.json`, verified against its own digest.
 
     Raises:
-        CorruptObject: if a byte differs from what was exported.
+        CorruptObject: if a byte differs from what was exported, or it is no such document.
         NewerFormat: if a later release wrote it.
     """
     data = path.read_bytes()
@@ -227,16 +236,19 @@ def read_document(path: Path) -> dict[str, Any]:
         sound = digest == digest_bytes(canonical_json(value))
         # The canonical form leaves no byte free: what was not hashed is compared.
         sound = sound and data == canonical_json({**value, "digest": digest})
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise _corrupt(f"{DOCUMENT} is damaged", path) from error
     if not sound:
         raise _corrupt(f"{DOCUMENT} is not what was exported", path)
-    if value["format"] > FORMAT:
+    if type(value.get("format")) is int and value["format"] > FORMAT:
         raise NewerFormat(
             f"the bundle has format {value['format']}, this release reads up to {FORMAT}",
             where=str(path),
             remedy="upgrade aidn-pipeline",
         )
+    odd = next(oddities(value, WEIGHTS), None)
+    if odd is not None:
+        raise _corrupt(f"{DOCUMENT} describes no model: {odd}", path)
     return value
 
 
@@ -259,15 +271,49 @@ def build_predictor(
     """The predictor of a `model.json` or `checkpoint.json` with its tensors.
 
     Raises:
-        CorruptObject: if the tensors do not fit the model.
+        CorruptObject: if the tensors do not fit the model, or its signature is none.
     """
     signature = Signature.from_json(description["signature"])
+    if (odd := next(oddities_of(signature), None)) is not None:
+        raise CorruptObject(
+            f"the model's signature is damaged: {odd}",
+            where=DOCUMENT,
+            remedy="train and export it again",
+        )
     transforms: Sequence[Any] = description["preprocess"]
     # Building draws initial weights; the caller's generator is left as it was.
     with torch.random.fork_rng(devices=[]):
-        model: nn.Module = build(index, "model", description["model"])(signature=signature)
+        make = build(index, "model", description["model"])
+        # Sizes are compared before memory is taken for them: they may be anybody's.
+        if (outline := _outline(make, signature)) is not None:
+            _refuse_other_sizes(_tensors(outline), tensors, description)
+        model: nn.Module = make(signature=signature)
         preprocess = nn.Sequential(*(build(index, "transform", d)() for d in transforms))
-    own = dict(model.named_parameters()) | dict(model.named_buffers())
+    own = _tensors(model)
+    _refuse_other_sizes(own, tensors, description)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+    model.eval()
+    return Predictor(signature, description, model, preprocess)
+
+
+def _outline(make: Callable[..., nn.Module], signature: Signature) -> nn.Module | None:
+    """The model without the memory of its tensors; None if its code looks at their values."""
+    try:
+        with torch.device("meta"):
+            return make(signature=signature)
+    except RuntimeError:
+        return None
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return dict(model.named_parameters()) | dict(model.named_buffers())
+
+
+def _refuse_other_sizes(
+    own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], description: Mapping[str, Any]
+) -> None:
     fits = own.keys() == tensors.keys() and all(
         (t.shape, t.dtype) == (tensors[n].shape, tensors[n].dtype) for n, t in own.items()
     )
@@ -277,11 +323,6 @@ def build_predictor(
             where=WEIGHTS,
             remedy="its code has changed since: train and export it again",
         )
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
-    model.eval()
-    return Predictor(signature, description, model, preprocess)
 
 
 def check_golden(predictor: Predictor, where: str) -> None:
@@ -291,7 +332,9 @@ def check_golden(predictor: Predictor, where: str) -> None:
         CorruptObject: if one lies farther away than the tolerance.
     """
     golden = predictor.document["golden"]
-    tolerance = golden.get("tolerance", TOLERANCE)
+    given = golden.get("tolerance", TOLERANCE)
+    # A document cannot allow itself more.
+    tolerance = {name: min(given[name], most) for name, most in TOLERANCE.items()}
     rows = torch.tensor(golden["rows"], dtype=getattr(torch, predictor.signature.raw_dtype))
     wanted = torch.tensor(golden["outputs"], dtype=torch.float32)
     found = predictor.outputs(rows.reshape(-1, *predictor.signature.raw_shape))

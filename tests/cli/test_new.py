@@ -140,6 +140,15 @@ def test_a_column_that_is_left_out_may_have_any_name(home: Path):
     assert sorted(spec.stages["prepare"].stage["ignore"]) == sorted(left_out)
 
 
+def test_a_table_without_a_column_to_learn_from_is_refused(home: Path):
+    rows = "".join(f"same,{i % 2}\n" for i in range(60))
+    (home / "rows.csv").write_text(f"x,y\n{rows}")
+    done = aidn("new", "mine", "--from", "rows.csv", "--target", "y", cwd=home)
+    assert done.returncode == 2
+    assert "x: " in done.stderr
+    assert not (home / "mine").exists()
+
+
 def test_a_project_whose_recipe_cannot_be_read_is_not_written(home: Path):
     write_csv(home / "rows.csv", ["_target_", "x", "y"])
     done = aidn("new", "mine", "--from", "rows.csv", "--target", "y", cwd=home)

@@ -14,9 +14,11 @@ from support.training import INDEX, csv_dataset, stage, train
 
 from aidn_pipeline.core.artifact import ModelVersion
 from aidn_pipeline.core.columns import Column, Image, Text
+from aidn_pipeline.core.fingerprint import canonical_json, digest_bytes
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.errors import CorruptObject, DataError, ModelNotFound, NewerFormat, StageFailed
 from aidn_pipeline.export.bundle import Predictor, load_bundle
+from aidn_pipeline.export.document import KEYS
 from aidn_pipeline.stages.evaluate import EvaluateInputs, check_same_data
 from aidn_pipeline.stages.export import ExportInputs
 from aidn_pipeline.testing.context import Bench
@@ -108,6 +110,82 @@ def test_no_flipped_bit_is_served(bundle):
                 load_bundle(bundle, INDEX)
         file.write_bytes(sound)
     assert isinstance(load_bundle(bundle, INDEX), Predictor)
+
+
+def rewritten(bundle, *path, value):
+    """Changes a value of `model.json` and signs it anew, as somebody who means harm would."""
+    file = bundle / "model.json"
+    document = json.loads(file.read_text())
+    del document["digest"]
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    signed = {**document, "digest": digest_bytes(canonical_json(document))}
+    file.chmod(0o600)
+    file.write_bytes(canonical_json(signed))
+
+
+IMAGE = {"name": "a", "channels": -1, "height": 1, "width": 1}
+CRAFTED = [
+    *(((key,), None) for key in KEYS),
+    (("format",), "1"),
+    (("version",), "x"),
+    (("version",), True),
+    (("classes",), ["x"]),
+    (("preprocess",), "rescale"),
+    (("preprocess",), ["rescale"]),
+    (("preprocess",), [{"use": "tabular", "center": [1], "scale": [1], "categories": [5]}]),
+    (("model", "use"), None),
+    (("model", "hidden"), 10**10),
+    (("model", "hidden"), "many"),
+    (("files", "weights.safetensors"), None),
+    (("files", "weights.safetensors", "digest"), 7),
+    (("golden", "rows"), "abc"),
+    (("golden", "rows"), [[1], [2, 3]]),
+    (("golden", "rows"), []),
+    (("golden", "outputs"), [["x"]]),
+    (("golden", "tolerance"), {"absolute": "x", "relative": 1}),
+    (("golden", "tolerance"), {}),
+    (("signature", "zzz"), 1),
+    (("signature", "task"), "guess"),
+    (("signature", "label"), None),
+    (("signature", "classes"), 5),
+    (("signature", "shape"), ["x"]),
+    (("signature", "shape"), [-6]),
+    (("signature", "dtype"), 5),
+    (("signature", "columns"), [{"a": 1}]),
+    (("signature", "columns"), [5]),
+    (("signature", "image"), IMAGE),
+    (("signature", "image"), {**IMAGE, "channels": 3}),
+    (("signature", "text"), {"name": "a"}),
+    (("signature", "text"), {"name": "a", "words": ["a"], "length": 10**15}),
+    (("signature", "target_scale"), "x"),
+]
+
+
+def test_no_document_that_was_tampered_with_is_served_or_ends_in_a_bug(bundle):
+    sound = (bundle / "model.json").read_bytes()
+    for path, value in CRAFTED:
+        rewritten(bundle, *path, value=value)
+        with pytest.raises(CorruptObject) as raised:
+            load_bundle(bundle, INDEX)
+        assert raised.value.where, path
+        assert raised.value.remedy, path
+        (bundle / "model.json").write_bytes(sound)
+    assert isinstance(load_bundle(bundle, INDEX), Predictor)
+
+
+def test_a_document_cannot_switch_its_golden_rows_off(bundle):
+    outputs = json.loads((bundle / "model.json").read_text())["golden"]["outputs"]
+    rewritten(bundle, "golden", "tolerance", value={"absolute": 1e300, "relative": 1e300})
+    assert isinstance(load_bundle(bundle, INDEX), Predictor)
+    rewritten(bundle, "golden", "outputs", value=[[v + 1 for v in row] for row in outputs])
+    with pytest.raises(CorruptObject, match="does not give the outputs"):
+        load_bundle(bundle, INDEX)
 
 
 def test_a_folder_without_a_model_is_no_bundle(tmp_path):

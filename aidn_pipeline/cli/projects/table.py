@@ -18,7 +18,7 @@ from aidn_pipeline.cli.projects.start import (
     yaml_value,
 )
 from aidn_pipeline.cli.text import printable, table
-from aidn_pipeline.errors import DataError
+from aidn_pipeline.errors import DataError, UsageError
 from aidn_pipeline.facade.tables import look
 
 LISTED = 200
@@ -51,6 +51,13 @@ class TableProject:
             facts = look(given.source, given.label)
         except DataError as error:
             raise not_usable(error, given.source) from error
+        if not facts["columns"]:
+            reasons = "; ".join(f"{name}: {why}" for name, why in facts["left_out"].items())
+            raise UsageError(
+                f"no column can be learned from ({reasons[:300]})",
+                where=str(given.source),
+                remedy="give a table whose other columns differ between its rows",
+            )
         data, copies = placed(given.source, package)
         return Start(data=data, label=given.label, noun="table", facts=facts, files=copies)
 
