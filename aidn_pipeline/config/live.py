@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from aidn_pipeline.config.code import INSTALLED, Codebase, distributions, node_digest
@@ -139,8 +139,7 @@ class LiveCode:
         if isinstance(target, type) and not issubclass(target, Enum):
             self._take_attributes(target)
         around = vars(sys.modules[module])
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        for name in sorted(names & around.keys()):
+        for name in sorted(_global_names(node) & around.keys()):
             self._take_value(f"{module}:{name}", around[name], target)
 
     def _take_value(self, place: str, value: Any, owner: Any) -> None:
@@ -237,6 +236,18 @@ def definition_of(target: Any) -> tuple[ast.Module, ast.stmt]:
         where=f"{target.__module__}.{target.__qualname__}",
         remedy="define it in a file or a notebook cell; a module that is imported always works",
     )
+
+
+def _global_names(node: ast.stmt) -> set[str]:
+    # A local variable may be named like something else that the program has.
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    code = compile(ast.Module(body=[node], type_ignores=[]), "<source>", "exec", dont_inherit=True)
+    return names & _names_in(code)
+
+
+def _names_in(code: CodeType) -> set[str]:
+    inner = (_names_in(c) for c in code.co_consts if isinstance(c, CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _sources(target: Any) -> Iterator[tuple[ast.Module, int]]:

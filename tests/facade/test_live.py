@@ -164,6 +164,14 @@ def test_what_a_model_uses_is_its_identity_and_nothing_else(script, base, old, n
     assert (after != before) is changes
 
 
+def test_a_local_variable_is_not_what_the_program_has_under_its_name(cell, base):
+    names = cell(NET)
+    builder = base.configure(model=names["MyNet"])
+    before = code_of(builder)
+    cell("import threading\nx = hidden = self = threading.Lock()\nwidth = 3")
+    assert code_of(builder) == before
+
+
 def with_slope(text: str) -> str:
     """The script with another value for a constant that the model uses."""
     return NET.replace("SLOPE = 0.1", text)
