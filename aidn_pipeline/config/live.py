@@ -6,19 +6,22 @@ names.
 """
 
 import ast
+import contextlib
 import inspect
 import linecache
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from aidn_pipeline.config.code import INSTALLED, Codebase, distributions, node_digest
 from aidn_pipeline.config.introspect import spec_of
 from aidn_pipeline.config.memory import Written, plain_function, refuse_stale
 from aidn_pipeline.config.project import Project
+from aidn_pipeline.config.values import Telling, Untold
 from aidn_pipeline.core.component import mark_of
 from aidn_pipeline.core.fingerprint import Fingerprint
 from aidn_pipeline.core.index import ComponentSpec, Index
@@ -133,39 +136,57 @@ class LiveCode:
         tree, node = definition_of(target)
         _refuse_changed(target, tree, node)
         self.digests[place] = node_digest(node)
+        if isinstance(target, type) and not issubclass(target, Enum):
+            self._take_attributes(target)
         around = vars(sys.modules[module])
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        for name in sorted(names & around.keys()):
+        for name in sorted(_global_names(node) & around.keys()):
             self._take_value(f"{module}:{name}", around[name], target)
 
     def _take_value(self, place: str, value: Any, owner: Any) -> None:
         if isinstance(value, ModuleType):
             self._take_module(value.__name__)
         elif isinstance(value, (type, FunctionType)):
+            if value.__qualname__ != place.partition(":")[2]:
+                # The name may come to stand for another one.
+                self.digests[place] = Fingerprint.of("name", value.__qualname__).digest
             if value.__module__ == owner.__module__:
                 self.take_object(value)
             else:
-                self._take_module(value.__module__)
+                self._take_module(str(value.__module__))
         elif _is_plain(value):
             self.digests[place] = Fingerprint.of("constant", _text(value)).digest
         else:
             self._take_other(place, value, owner)
 
     def _take_other(self, place: str, value: Any, owner: Any) -> None:
-        kind, text = type(value), repr(value)
         name = place.partition(":")[2]
-        if " at 0x" in text or "..." in text:
+        try:
+            self._take_told(place, value, owner)
+        except Untold as untold:
             raise ConfigError(
-                f"{owner.__qualname__} uses {name!r}, a {kind.__name__} whose value has no text, "
-                "so a change of it would go unnoticed",
+                f"{owner.__qualname__} uses {name!r}, a {type(value).__name__} whose value cannot "
+                f"be told in full ({untold}), so a change of it would go unnoticed",
                 where=_where(owner),
                 remedy=f"make it inside {owner.__qualname__}, or in a module that is imported",
-            )
-        if kind.__module__ == owner.__module__:
-            self.take_object(kind)
-        else:
-            self._take_module(kind.__module__)
-        self.digests[place] = Fingerprint.of("constant", [kind.__qualname__, text]).digest
+            ) from untold
+
+    def _take_told(self, place: str, value: Any, owner: Any) -> None:
+        telling = Telling()
+        text = telling.text(value)
+        for code in telling.code:
+            if code.__module__ == owner.__module__:
+                self.take_object(code)
+            else:
+                self._take_module(str(code.__module__))
+        self.digests[place] = Fingerprint.of("constant", text).digest
+
+    def _take_attributes(self, kind: type) -> None:
+        # A program may set them; one that cannot be told counts with the text that makes it.
+        for name, value in vars(kind).items():
+            is_code = plain_function(value) is not None or hasattr(type(value), "__get__")
+            if not (name.startswith("__") or is_code or isinstance(value, type)):
+                with contextlib.suppress(Untold):
+                    self._take_told(f"{kind.__module__}:{kind.__qualname__}.{name}", value, kind)
 
     def _take_module(self, name: str) -> None:
         top = name.partition(".")[0]
@@ -215,6 +236,18 @@ def definition_of(target: Any) -> tuple[ast.Module, ast.stmt]:
         where=f"{target.__module__}.{target.__qualname__}",
         remedy="define it in a file or a notebook cell; a module that is imported always works",
     )
+
+
+def _global_names(node: ast.stmt) -> set[str]:
+    # A local variable may be named like something else that the program has.
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    code = compile(ast.Module(body=[node], type_ignores=[]), "<source>", "exec", dont_inherit=True)
+    return names & _names_in(code)
+
+
+def _names_in(code: CodeType) -> set[str]:
+    inner = (_names_in(c) for c in code.co_consts if isinstance(c, CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _sources(target: Any) -> Iterator[tuple[ast.Module, int]]:

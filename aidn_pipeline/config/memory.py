@@ -26,8 +26,11 @@ KEEPING = frozenset({"component", "staticmethod", "classmethod", "property"})
 PROGRAM = ("__main__", "__mp_main__")
 HAS_DOCSTRING = 0x4000000
 """Flag of code whose first constant is its docstring, from Python 3.13 on."""
-SYNTAX_FLAGS = 0xFFF
-"""Flags of code that are not those of `from __future__ import`, which a notebook keeps."""
+SYNTAX_FLAGS = 0xEFF
+"""Flags of code but those of `from __future__`, which a notebook keeps, and `types.coroutine`."""
+
+IMPORTED = 2
+"""How often `_bindings` counts a name that one import gives."""
 
 _SEEN: dict[str, tuple[ModuleSpec | None, str]] = {}
 # Of each module, its source when it was first looked at; a reload gives it another spec.
@@ -76,6 +79,7 @@ def _differs(name: str, module: ModuleType, tree: ast.Module) -> str:
 
 
 def _older_import(module: ModuleType, tree: ast.Module) -> str:
+    bound = _bindings(tree.body)
     for node in tree.body:
         if not isinstance(node, ast.ImportFrom):
             continue
@@ -83,7 +87,9 @@ def _older_import(module: ModuleType, tree: ast.Module) -> str:
         package = sys.modules.get(resolve_name(source, module.__package__))
         for alias in node.names:
             mine = vars(module).get(alias.asname or alias.name)
-            theirs = getattr(package, alias.name, None)
+            theirs = getattr(package, alias.name, mine)
+            if mine is theirs or len(bound.get(alias.asname or alias.name, ())) > IMPORTED:
+                continue
             if _codes(mine).keys() != _codes(theirs).keys() or not all(
                 same_code(code, _codes(theirs)[name]) for name, code in _codes(mine).items()
             ):
@@ -159,6 +165,9 @@ class Written:
         return ""
 
     def _changed_class(self, node: ast.ClassDef, kind: type) -> str:
+        if type(kind).__module__ not in ("builtins", "abc"):
+            # An enumeration or the like makes of its body what it likes.
+            return ""
         found = self._changed_in(node.body, vars(kind), f"{kind.__qualname__}.")
         if found or _may_add(node, kind):
             return found
@@ -167,7 +176,9 @@ class Written:
             function = plain_function(value)
             if name in known or function is None or name.startswith(("__annot", f"_{node.name}__")):
                 continue
-            if not function.__code__.co_filename.startswith(GENERATED):
+            home = str(function.__globals__.get("__name__")).partition(".")[0]
+            is_generated = function.__code__.co_filename.startswith(GENERATED)
+            if not is_generated and home not in sys.stdlib_module_names - {"__main__"}:
                 return f"{kind.__qualname__}.{name}"
         return ""
 
@@ -201,7 +212,8 @@ def _bindings(body: Sequence[ast.stmt]) -> dict[str, list[ast.stmt]]:
                     found.setdefault(target.id, []).append(node)
         else:
             # It cannot be told which of several values it has.
-            for name in _stored(node):
+            stored = list(_stored(node))
+            for name in [*stored, *(found if "*" in stored else ())]:
                 found.setdefault(name, []).extend((node, node))
     return found
 
@@ -217,10 +229,10 @@ def _stored(node: ast.stmt) -> Iterator[str]:
 
 
 def _may_add(node: ast.ClassDef, kind: type) -> bool:
-    # A decorator, a metaclass and a base class may give a class methods; their code counts.
+    # A decorator, a base class and the body may give a class methods; their code counts.
     return (
         any(map(_may_replace, node.decorator_list))
-        or type(kind).__module__ not in ("builtins", "abc")
+        or any(isinstance(n, ast.Name) and n.id in ("locals", "vars") for n in ast.walk(node))
         or any("__init_subclass__" in vars(base) for base in kind.__mro__[1:-1])
     )
 
@@ -243,6 +255,9 @@ def _is_other_literal(node: ast.expr, value: Any) -> bool:
     try:
         written = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    if hasattr(type(value), "__get__"):
+        # What `dataclass(slots=True)` and the like put in its place.
         return False
     # What can be changed in place is a cache or a register: its name keeps its value.
     return isinstance(written, (*SCALARS, tuple)) and _constant(written) != _constant(value)

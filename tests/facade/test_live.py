@@ -164,6 +164,14 @@ def test_what_a_model_uses_is_its_identity_and_nothing_else(script, base, old, n
     assert (after != before) is changes
 
 
+def test_a_local_variable_is_not_what_the_program_has_under_its_name(cell, base):
+    names = cell(NET)
+    builder = base.configure(model=names["MyNet"])
+    before = code_of(builder)
+    cell("import threading\nx = hidden = self = threading.Lock()\nwidth = 3")
+    assert code_of(builder) == before
+
+
 def with_slope(text: str) -> str:
     """The script with another value for a constant that the model uses."""
     return NET.replace("SLOPE = 0.1", text)
@@ -357,13 +365,94 @@ def test_a_class_inside_a_function_is_a_typed_error(script, base):
     assert "top of the script" in told.value.remedy
 
 
-@pytest.mark.parametrize("value", ["object()", "torch.zeros(2000)", "lambda x: x"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "lambda x: x",
+        "iter([1])",
+        "torch.Generator()",
+        "torch.zeros(2, 2).to_sparse()",
+        "__import__('numpy').array([object()])",
+        "__import__('threading').Lock()",
+    ],
+)
 def test_a_value_that_cannot_be_told_by_its_text_is_refused(script, base, value):
     text = NET.replace("SLOPE = 0.1", f"SLOPE = {value}")
     builder = base.configure(model=script(text)["MyNet"])
     with pytest.raises(ConfigError) as told:
         builder.spec()
     assert "SLOPE" in told.value.problem or "<lambda>" in told.value.problem
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("torch.tensor([1.00001])", "torch.tensor([1.00002])"),
+        ("torch.zeros(2000)", "torch.cat([torch.zeros(1999), torch.ones(1)])"),
+        ("torch.zeros(2)", "torch.zeros(2).bfloat16()"),
+        ("np.array([1.0000000001])", "np.array([1.0000000002])"),
+        ("np.float64(1.0000000001)", "np.float32(1.0000000001)"),
+        ("torch.manual_seed(1) and nn.Linear(2, 2)", "torch.manual_seed(2) and nn.Linear(2, 2)"),
+        ("nn.Dropout(0.1)", "nn.Dropout(0.2)"),
+        ("Config(1)", "Config(2)"),
+        ("Hidden()", "Hidden(2)"),
+        ("{'f': nn.functional.relu}", "{'f': nn.functional.gelu}"),
+        ("nn.functional.relu", "nn.functional.gelu"),
+        ("Path('a')", "Path('b')"),
+        ("range(3)", "range(4)"),
+        ("re.compile('a' * 300)", "re.compile('a' * 299 + 'b')"),
+        ("partial(max, 1)", "partial(max, 2)"),
+        ("torch.float32", "torch.float64"),
+        ("[torch.zeros(1)]", "[torch.ones(1)]"),
+    ],
+)
+def test_a_value_counts_in_full(script, base, one, other):
+    more = (
+        "import re\nimport numpy as np\nfrom dataclasses import field\nfrom pathlib import Path\n"
+        "class Config:\n    def __init__(self, n):\n        self.n = n\n"
+        "    def __repr__(self):\n        return 'Config()'\n"
+        "@dataclass\nclass Hidden:\n    n: int = field(default=1, repr=False)\n"
+    )
+    codes = [
+        code_of(base.configure(model=script(with_slope(f"{more}SLOPE = {value}"))["MyNet"]))
+        for value in (one, one, other)
+    ]
+    assert codes[0] == codes[1]
+    assert codes[0] != codes[2]
+    assert {place for place, _ in codes[0].items() ^ codes[2].items()} == {"__main__:SLOPE"}
+
+
+def test_values_without_any_effect_on_a_result_are_taken(script, base):
+    text = (
+        "import logging, typing\nLOG = logging.getLogger('x')\nT = typing.TypeVar('T')\n"
+        "Shape = tuple[int, ...] | None\nSLOPE = (LOG, T, Shape, typing.Any)"
+    )
+    assert "__main__:SLOPE" in code_of(base.configure(model=script(with_slope(text))["MyNet"]))
+
+
+def test_what_the_program_sets_on_a_class_counts(script, base):
+    text = with_slope("class SLOPE:\n    width = 4\n    weights = torch.ones(1)\n")
+    names = script(text)
+    builder = base.configure(model=names["MyNet"])
+    codes = [code_of(builder)]
+    names["SLOPE"].width = 64
+    codes.append(code_of(builder))
+    names["SLOPE"].weights.fill_(2.0)
+    codes.append(code_of(builder))
+    names["SLOPE"].more = 1
+    codes.append(code_of(builder))
+    assert len({tuple(code.items()) for code in codes}) == 4
+
+
+@pytest.mark.parametrize("name", ["forward", "more"])
+def test_a_function_that_the_program_puts_into_a_class_is_refused(script, base, name):
+    names = script(f"{NET}\ndef other(self, x):\n    return 0 * x\n")
+    builder = base.configure(model=names["MyNet"])
+    assert builder.spec()
+    setattr(names["MyNet"], name, names["other"])
+    with pytest.raises(ConfigError, match=f"MyNet.{name} in memory is not") as told:
+        builder.spec()
+    assert "write it in the source of MyNet" in told.value.remedy
 
 
 def test_a_module_beside_the_script_counts_by_its_files(script, base, tmp_path, monkeypatch):
