@@ -168,5 +168,5 @@ def check_same_data(found: Signature, trained: Signature, split: str) -> None:
             raise DataError(
                 f"the model was trained with another {name} than that of split {split!r} here",
                 where="evaluate.dataset",
-                remedy="wire both ports to one stage, so that one split and one preparation serve both",
+                remedy="wire both ports to one stage: one split, one preparation",
             )

@@ -122,8 +122,8 @@ class StageSuite(ComponentSuite):
         total = self._count_writes(subject, place.copy(tmp_path / "counted"))
         for at in _spread(total, self.kill_points):
             here = place.copy(tmp_path / f"killed-{at}")
-            self._killed(subject, here, at)
             moment = f"after a kill at write {at} of {total}"
+            self._killed(subject, here, at, moment)
             odd = expected.differing(self._resumed(subject, here, moment))
             hold(
                 not odd,
@@ -292,7 +292,7 @@ class StageSuite(ComponentSuite):
         _succeed(in_child(counting), subject)
         return int(told.read_text())
 
-    def _killed(self, subject: Subject, place: Place, at: int) -> None:
+    def _killed(self, subject: Subject, place: Place, at: int, moment: str) -> None:
         def doomed() -> None:
             disk = FaultyDisk("kill", at)
             with elsewhere(1, place.folder.parent):
@@ -302,6 +302,15 @@ class StageSuite(ComponentSuite):
         status = in_child(doomed)
         if status != signal.SIGKILL:
             _succeed(status, subject)
+            # Then nothing was tried, and what comes after would hold of any stage.
+            hold(
+                False,
+                f"{subject.spec.key} ends before what should come {moment}: it writes less often "
+                "than when its writes were counted",
+                where=subject.where,
+                remedy="write the same files each time, whatever the hour, the working folder and "
+                "the global random state",
+            )
 
     def _resumed(self, subject: Subject, place: Place, moment: str) -> Result:
         try:

@@ -251,6 +251,7 @@ def test_evaluation_on_other_features_is_refused(bench, tmp_path):
 
 
 SAME = Signature(task="binary", features=("x",), shape=(1,), label="y", classes=("a", "b"))
+WORDS = Text(name="x", words=("a", "b"), length=3)
 IMAGE = Image(name="x", channels=1, height=2, width=2, resize="crop")
 
 
@@ -262,11 +263,11 @@ IMAGE = Image(name="x", channels=1, height=2, width=2, resize="crop")
             (Column(name="x", kind="numeric", fill=1.0),),
             (Column(name="x", kind="numeric", fill=2.0),),
         ),
-        ("text", Text(name="x", words=("a", "b"), length=3), Text(name="x", words=("b", "a"), length=3)),
+        ("text", WORDS, replace(WORDS, words=("b", "a"))),
         ("image", IMAGE, replace(IMAGE, resize="pad")),
         ("dtype", "float32", "int64"),
     ],
-)  # fmt: skip
+)
 def test_evaluation_on_another_preparation_is_refused(field, trained, found):
     with pytest.raises(DataError, match=f"another {field}"):
         check_same_data(replace(SAME, **{field: found}), replace(SAME, **{field: trained}), "test")

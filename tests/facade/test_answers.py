@@ -275,3 +275,16 @@ def test_a_matrix_answers_as_its_rows_do(tmp_path):
     )
     assert list(result.check().predict_batch(xs).rows()) == result.predict(xs.tolist())
     assert list(result.predict_batch(torch.from_numpy(xs)).rows()) == result.predict(xs.tolist())
+    masked = np.ma.masked_array(np.nan_to_num(xs, nan=7.0), mask=np.isnan(xs))
+    assert list(result.predict_batch(masked).rows()) == result.predict(xs.tolist())
+    assert result.predict(masked) == result.predict(xs.tolist())
+
+
+def test_a_masked_number_or_a_tensor_that_numpy_does_not_know_is_no_trap(result, table):
+    levels = FORMS["array"](table)
+    plain = list(result.predict_batch(levels).rows())
+    tensor = torch.from_numpy(levels)
+    for rows in (tensor.bfloat16(), tensor.to_sparse()):  # whole numbers to 16 fit both
+        assert list(result.predict_batch(rows).rows()) == plain
+    with pytest.raises(DataError, match="no finite number"):
+        result.predict_batch(np.ma.masked_array(levels, mask=levels > 15))

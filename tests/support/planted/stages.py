@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from safetensors.torch import save
@@ -75,6 +76,14 @@ def marker_first(ctx: StageContext) -> File:
         marker.write_text("")
         data.write_text("all of it")
     return ctx.save(File, data.read_bytes() if data.exists() else b"")
+
+
+@component("stage", "planted_fewer_writes")
+def fewer_writes(ctx: StageContext) -> File:
+    """Keeps notes only when it is called from elsewhere than above its work folder."""
+    if not ctx.workdir.resolve().is_relative_to(Path.cwd().resolve()):
+        (ctx.workdir / "notes").write_text("far away")
+    return ctx.save(File, b"always the same")
 
 
 @component("stage", "planted_half")
@@ -174,6 +183,7 @@ FAULTS = [
     planted(StageSuite, "test_the_same_work_gives_the_same_bytes", global_draw),
     planted(StageSuite, "test_another_process_gives_the_same_bytes", unsorted),
     planted(StageSuite, KILL, marker_first),
+    planted(StageSuite, KILL, fewer_writes),
     planted(StageSuite, "test_a_wish_to_stop_changes_nothing", half),
     planted(StageSuite, "test_it_writes_nothing_outside_its_work_folder", logger),
     # After a kill its input is damaged.
