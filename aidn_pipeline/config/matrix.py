@@ -239,5 +239,7 @@ def _fits(value: Scalar) -> bool:
 
 def given_value(node: Node) -> Value:
     """The one value of an axis that was given on the command line."""
-    plain = not isinstance(node.value, (dict, list)) and _fits(node.value)
-    return Value(node.value if plain else "given", node)
+    value = node.value
+    if isinstance(value, (dict, list)) or not _fits(value):
+        return Value("given", node)
+    return Value(value, node)

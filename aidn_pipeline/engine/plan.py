@@ -126,14 +126,10 @@ class Planner:
         forced: bool,
     ) -> PlanRow:
         """The row of a stage, given what the stages before it give and its last record."""
-        estimate = before.observed.get("seconds") if before else None
-        facts: dict[str, Any] = {
-            "name": stage.name,
-            "component": stage.stage["use"],
-            "estimate_s": estimate,
-        }
+        facts: dict[str, Any] = {"name": stage.name, "component": stage.stage["use"]}
         if stage.skip:
-            return PlanRow(action="skip", reason=stage.skip, **facts | {"estimate_s": None})
+            return PlanRow(action="skip", reason=stage.skip, **facts)
+        facts["estimate_s"] = before.observed.get("seconds") if before else None
         refs = {r.stage for refs in stage.inputs.values() for r in refs}
         pending = sorted((refs & self.spec.stages.keys()) - outputs.keys())
         if pending:

@@ -141,10 +141,9 @@ def as_levels(value: Any, where: str) -> Pixels:
     array = as_array(value)
     try:
         levels: Pixels = np.clip(np.nan_to_num(array), 0, 255).astype(np.uint8, order="C")
-        fits = array.dtype == np.uint8 or np.array_equal(levels, array)
     except (TypeError, ValueError):  # texts, and objects that are no numbers
-        fits = False
-    if not fits:
+        levels = np.empty(0, np.uint8)
+    if array.dtype != np.uint8 and not np.array_equal(levels, array):
         raise DataError(
             "pixels are whole numbers from 0 to 255",
             where=where,
