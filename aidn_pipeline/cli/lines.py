@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from aidn_pipeline.cli.cells import shortened
-from aidn_pipeline.cli.progress import RunProgress, detail, trial_problem
+from aidn_pipeline.cli.progress import RunProgress, detail, output, trial_problem
 from aidn_pipeline.cli.text import number, printable, seconds
 from aidn_pipeline.core.events import (
     Event,
@@ -13,6 +13,7 @@ from aidn_pipeline.core.events import (
     Progress,
     RunStarted,
     StageFinished,
+    StageOutput,
     StageStarted,
     StageWaiting,
     TrialFinished,
@@ -65,6 +66,8 @@ class Lines:
                 return _finished(event)
             case TrialFinished():
                 return _trial(event)
+            case StageOutput():
+                return output(event)
             case Notice():
                 return event.text if event.level == "warning" else f"  {event.text}"
             case Progress() if time.monotonic() - self._last >= EVERY_S:
