@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from aidn_pipeline.cli.cells import shortened
-from aidn_pipeline.cli.progress import RunProgress, detail, trial_problem
+from aidn_pipeline.cli.progress import RunProgress, detail, output, trial_problem
 from aidn_pipeline.cli.text import number, printable, seconds
 from aidn_pipeline.core.events import (
     Event,
@@ -13,6 +13,7 @@ from aidn_pipeline.core.events import (
     Progress,
     RunStarted,
     StageFinished,
+    StageOutput,
     StageRetried,
     StageStarted,
     StageWaiting,
@@ -58,20 +59,20 @@ class Lines:
         match event:
             case RunStarted():
                 return f"run {event.run}: {event.recipe}"
-            case StageStarted(action="reuse"):
-                return ""
             case StageStarted():
-                return f"{event.stage}: {event.action}, {shortened(event.reason)}"
+                told = f"{event.stage}: {event.action}, {shortened(event.reason)}"
+                return "" if event.action == "reuse" else told
             case StageWaiting():
                 return f"{self._progress.belongs_to(event)}: waits for {event.holder}"
             case StageFinished() | StageRetried():
                 return _ended(event)
             case TrialFinished():
                 return _trial(event, self._of(event))
-            case Notice(level="warning"):
-                return f"{self._of(event)}{event.text}"
+            case StageOutput():
+                return output(event)
             case Notice():
-                return f"  {self._of(event)}{event.text}"
+                indent = "" if event.level == "warning" else "  "
+                return f"{indent}{self._of(event)}{event.text}"
             case Progress() if self._silent_s(event) >= EVERY_S:
                 name = self._progress.belongs_to(event)
                 return f"{name}: {detail(self._progress.stages[name], time.monotonic())}"

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from aidn_pipeline.cli.cells import called, shortened, together, values_of
-from aidn_pipeline.cli.progress import RunProgress, StageProgress, detail, trial_problem
-from aidn_pipeline.cli.text import seconds
-from aidn_pipeline.core.events import Event, Notice, StageRetried, TrialFinished
+from aidn_pipeline.cli.progress import RunProgress, StageProgress, detail, output, trial_problem
+from aidn_pipeline.cli.text import printable, seconds
+from aidn_pipeline.core.events import Event, Notice, StageOutput, StageRetried, TrialFinished
 
 COLOURS = {"reuse": "green", "resume": "yellow", "run": "cyan", "wait": "dim", "skip": "dim"}
 
@@ -58,6 +58,9 @@ class LiveTable:
             self._console.print(
                 escape(f"{of}{event.text}"), style="yellow" if event.level == "warning" else ""
             )
+        if isinstance(event, StageOutput):
+            told = escape(printable(output(event)))
+            self._console.print(told, style="dim", highlight=False)
         if isinstance(event, TrialFinished) and event.problem:
             told = ", ".join(trial_problem(event))
             self._console.print(escape(f"{of}trial {event.number + 1} failed: {told}"), style="red")

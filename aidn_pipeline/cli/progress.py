@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from aidn_pipeline.cli.text import number, seconds
+from aidn_pipeline.cli.text import number, seconds, size
 from aidn_pipeline.core.events import (
     Event,
     Progress,
     RunFinished,
     RunStarted,
     StageFinished,
+    StageOutput,
     StageRetried,
     StageStarted,
     StageWaiting,
@@ -126,6 +127,12 @@ class RunProgress:
                 stage.figures, stage.holder = dict(event.values), ""
                 if stage.since is None or (before is not None and event.done < before[0]):
                     stage.since = (self.clock(), event.done)
+
+
+def output(event: StageOutput) -> str:
+    """What a stage printed, each line with the stage's name; its log has what is left out."""
+    head = [f"... {size(event.left_out)} more ..."] if event.left_out else []
+    return "\n".join(f"{event.stage} | {line}" for line in (*head, *event.lines))
 
 
 def trial_problem(event: TrialFinished) -> list[str]:

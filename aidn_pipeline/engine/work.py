@@ -13,11 +13,13 @@ from aidn_pipeline.core.events import Event
 from aidn_pipeline.core.fingerprint import canonical_json, digest_bytes
 from aidn_pipeline.core.index import ComponentSpec, Index
 from aidn_pipeline.core.stage import Description
-from aidn_pipeline.engine.fingerprint import Inputs
+from aidn_pipeline.engine.fingerprint import Inputs, components
 from aidn_pipeline.engine.perform import Performer
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.store import Store
+
+OURS = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,17 @@ def place_of(store: Store, index: Index) -> dict[str, Any]:
         "index": str(path),
         "paths": sys.path,
     }
+
+
+def modules_of(stage: Description, index: Index) -> tuple[str, ...]:
+    """Modules of ours that a stage imports, which are the same in every process of this release.
+
+    A project's own modules are not among them: what they do when they are imported, such as to
+    start a thread, would be done ahead of every stage's process.
+    """
+    spec = index.find("stage", stage["use"])
+    found = {inner.module for _, inner, _, _ in components(index, spec, stage)}
+    return tuple(sorted(name for name in found if name.partition(".")[0] == OURS))
 
 
 def prepare(place: Mapping[str, Any]) -> Index:
