@@ -12,6 +12,7 @@ from aidn_pipeline.core.events import (
     RunStarted,
     StageFinished,
     StageOutput,
+    StageRetried,
     StageStarted,
     StageWaiting,
     TrialFinished,
@@ -34,6 +35,7 @@ class StageProgress:
         since: clock and count at the first unit seen here, for the rate.
         figures: newest figures beside it.
         holder: another process that does the same work.
+        tries: tries that failed, and how many there may be.
     """
 
     action: str = ""
@@ -48,6 +50,7 @@ class StageProgress:
     since: tuple[float, int] | None = None
     figures: dict[str, float] = field(default_factory=dict)
     holder: str = ""
+    tries: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +90,10 @@ class RunProgress:
                     event.seconds,
                     event.problem,
                 )
+            case StageRetried():
+                stage = self.stages.setdefault(event.stage, StageProgress())
+                stage.tries = (event.tries, event.most)
+                stage.units, stage.since, stage.trials = None, None, None
             case StageWaiting() | TrialFinished() | Progress():
                 self._inside(event)
             case RunFinished():
@@ -94,10 +101,18 @@ class RunProgress:
             case _:
                 pass
 
+    @property
+    def at_work(self) -> list[str]:
+        """Stages that run now."""
+        return [n for n, s in self.stages.items() if s.started is not None and s.took_s is None]
+
+    def belongs_to(self, event: Event) -> str:
+        """The stage that an event is about; what names none is of the one started last."""
+        return event.stage if event.stage in self.stages else self.current
+
     def _inside(self, event: StageWaiting | TrialFinished | Progress) -> None:
         # What a trial reports belongs to the stage that runs it.
-        name = event.stage if event.stage in self.stages else self.current
-        stage = self.stages.setdefault(name, StageProgress())
+        stage = self.stages.setdefault(self.belongs_to(event), StageProgress())
         match event:
             case StageWaiting():
                 stage.holder = event.holder
@@ -132,6 +147,8 @@ def detail(stage: StageProgress, now: float) -> str:
     if stage.holder:
         return f"waits for {stage.holder}"
     parts: list[str] = []
+    if stage.tries and stage.took_s is None:
+        parts.append(f"try {stage.tries[0] + 1}/{stage.tries[1]}")
     if stage.trials:
         parts.append(f"trial {stage.trials[0]}/{stage.trials[1]}")
         if stage.best is not None:

@@ -124,7 +124,7 @@ def perform_task(
 
     Args:
         payload: as `StageWork.to_json` writes it.
-        emit: told what happens inside; events that name no stage get this one's name.
+        emit: told what happens inside, in the name of this stage.
         stop: asks for an end.
         opened: the store and the index, where they are open in this process.
 
@@ -144,7 +144,8 @@ def _perform(
     work: StageWork, emit: Callable[[Event], None], stop: StopFlag, opened: Opened
 ) -> StageAnswer:
     def tell(event: Event) -> None:
-        emit(event if event.stage else replace(event, stage=work.name))
+        # What nested work tells, such as a trial, is told of the stage that does it.
+        emit(event if event.stage == work.name else replace(event, stage=work.name))
 
     performer = Performer(
         store=opened.store,

@@ -57,7 +57,7 @@ def serve(control: int, life: int) -> NoReturn:
     server = Server(socket.socket(fileno=control), life)
     try:
         server.serve()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - what it forked must not be left behind
         traceback.print_exc()
         server.end()
 
