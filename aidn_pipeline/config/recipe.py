@@ -45,8 +45,9 @@ RUN_FIELDS = (
     ),
     FieldSpec(
         name="executor",
-        type={"literal": ["inline"]},
-        doc="where stages run; inline is in this process, one after the other",
+        type={"literal": ["inline", "processes"]},
+        doc="where stages run: inline in this process, one after the other; processes, each in one "
+        "of its own, several at once",
     ),
     FieldSpec(
         name="smoke",

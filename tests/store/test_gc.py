@@ -7,7 +7,8 @@ from support.toys import INDEX, pipeline, stage, whole
 
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.plan import make_plan
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import StoreError
 from aidn_pipeline.store.check import check
 from aidn_pipeline.store.gc import Collector, pin, purge, undo
