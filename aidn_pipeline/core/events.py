@@ -49,6 +49,19 @@ class StageFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageOutput(Event):
+    """What a stage in a process of its own printed.
+
+    Attributes:
+        lines: the newest ones.
+        left_out: bytes before them that are not told, because they were too many; its log has them.
+    """
+
+    lines: tuple[str, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageRetried(Event):
     """A stage failed and is tried again after `wait_s` seconds; `tries` so far, of `most`."""
 
@@ -124,6 +137,7 @@ TOLD: Mapping[str, type[Event]] = {
         RunStarted,
         StageStarted,
         StageWaiting,
+        StageOutput,
         StageFinished,
         StageRetried,
         Progress,

@@ -27,8 +27,9 @@ from aidn_pipeline.engine.plan import Planner, PlanRow, resolve_inputs, with_par
 from aidn_pipeline.engine.retrying import ENDING, failure_of, pause_before_retry
 from aidn_pipeline.engine.schedule import Budget, Candidate, Front, choose, urgencies
 from aidn_pipeline.engine.stopping import StopFlag
-from aidn_pipeline.engine.work import StageAnswer, StageWork
+from aidn_pipeline.engine.work import StageAnswer, StageWork, modules_of
 from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted
+from aidn_pipeline.store.logs import log_file
 
 POLL_S = 0.2
 """Seconds after which a signal is noticed at the latest."""
@@ -236,7 +237,13 @@ class StageLoop:
             place=self._place,
         )
         self._executor.start(
-            Task(name=name, payload=work.to_json(), timeout_s=prepared.stage.timeout_s)
+            Task(
+                name=name,
+                payload=work.to_json(),
+                timeout_s=prepared.stage.timeout_s,
+                log=log_file(self._store.root, self._run, name) if self._place else None,
+                preload=modules_of(prepared.effective, self._planner.index),
+            )
         )
 
     def _wait(self) -> None:

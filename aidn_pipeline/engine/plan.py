@@ -14,6 +14,7 @@ from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.core.wiring import order
+from aidn_pipeline.engine.budget import run_budget
 from aidn_pipeline.engine.fingerprint import (
     Identity,
     Inputs,
@@ -90,8 +91,10 @@ def make_plan(
 
     Raises:
         WiringError: if the stages need each other in a circle.
+        ConfigError: if a stage claims more than the run has.
         CorruptObject: if the store's journal is damaged.
     """
+    run_budget(spec)
     before = last_records(spec.recipe or spec.name, store)
     planner = Planner(spec, store, index, project)
     rows: list[PlanRow] = []
@@ -136,7 +139,7 @@ class Planner:
             return PlanRow(action="skip", reason=stage.skip, **facts)
         facts["estimate_s"] = before.observed.get("seconds") if before else None
         refs = {r.stage for refs in stage.inputs.values() for r in refs}
-        pending = sorted((refs & self.spec.stages.keys()) - outputs.keys())
+        pending = sorted(n for n in refs if n in self.spec.stages and n not in outputs)
         if pending:
             return self._pending(stage, pending, before, forced=forced, facts=facts)
         inputs = resolve_inputs(stage, outputs)

@@ -139,9 +139,7 @@ class Run:
     def _open(self, cores: float) -> Executor:
         opened = Opened(self._store, self._index)
         work = partial(perform_task, emit=self._emit, stop=self._stop, opened=opened)
-        return open_executor(
-            self._kind, work=work, stop=self._stop, cores=cores, spec=self._spec, index=self._index
-        )
+        return open_executor(self._kind, work=work, stop=self._stop, cores=cores)
 
     def _finish(self, names: Sequence[str]) -> RunResult:
         status: Status = "done"

@@ -13,11 +13,13 @@ from aidn_pipeline.core.events import Event
 from aidn_pipeline.core.fingerprint import canonical_json, digest_bytes
 from aidn_pipeline.core.index import ComponentSpec, Index
 from aidn_pipeline.core.stage import Description
-from aidn_pipeline.engine.fingerprint import Inputs
+from aidn_pipeline.engine.fingerprint import Inputs, components
 from aidn_pipeline.engine.perform import Performer
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.store import Store
+
+OURS = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def perform_task(
 
     Args:
         payload: as `StageWork.to_json` writes it.
-        emit: told what happens inside; events that name no stage get this one's name.
+        emit: told what happens inside, in the name of this stage.
         stop: asks for an end.
         opened: the store and the index, where they are open in this process.
 
@@ -142,7 +144,8 @@ def _perform(
     work: StageWork, emit: Callable[[Event], None], stop: StopFlag, opened: Opened
 ) -> StageAnswer:
     def tell(event: Event) -> None:
-        emit(event if event.stage else replace(event, stage=work.name))
+        # What nested work tells, such as a trial, is told of the stage that does it.
+        emit(event if event.stage == work.name else replace(event, stage=work.name))
 
     performer = Performer(
         store=opened.store,
@@ -188,6 +191,17 @@ def place_of(store: Store, index: Index) -> dict[str, Any]:
         "index": str(path),
         "paths": sys.path,
     }
+
+
+def modules_of(stage: Description, index: Index) -> tuple[str, ...]:
+    """Modules of ours that a stage imports, which are the same in every process of this release.
+
+    A project's own modules are not among them: what they do when they are imported, such as to
+    start a thread, would be done ahead of every stage's process.
+    """
+    spec = index.find("stage", stage["use"])
+    found = {inner.module for _, inner, _, _ in components(index, spec, stage)}
+    return tuple(sorted(name for name in found if name.partition(".")[0] == OURS))
 
 
 def prepare(place: Mapping[str, Any]) -> Index:

@@ -20,12 +20,14 @@ class Task:
         timeout_s: after which it is killed with all that it started.
         log: takes what it writes to stdout and stderr, if the executor can keep the two apart from
             its own; else they go where the runner's own go.
+        preload: modules that it will import, which may be done ahead of its process.
     """
 
     name: str
     payload: Mapping[str, Any]
     timeout_s: float | None = None
     log: Path | None = None
+    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.executors.base import Executor
 from aidn_pipeline.engine.executors.inline import InlineExecutor
-from aidn_pipeline.engine.fingerprint import components
 from aidn_pipeline.engine.stopping import StopFlag, can_limit
 from aidn_pipeline.errors import ConfigError
 
@@ -26,8 +25,6 @@ def open_executor(
     work: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     stop: StopFlag,
     cores: float,
-    spec: PipelineSpec,
-    index: Index,
 ) -> Executor:
     """An executor, to be closed.
 
@@ -36,31 +33,13 @@ def open_executor(
         work: what the inline one does, with what is open in this process.
         stop: whether an end was asked for.
         cores: of the run's budget.
-        spec: what will be run; the modules of its components may be imported ahead of time.
-        index: the components.
     """
     if kind == INLINE:
         return InlineExecutor(work, stop)
     # Nobody who runs inline pays for the imports of another one.
     module = import_module(f"aidn_pipeline.engine.executors.{kind}")
-    executor: Executor = module.open_executor(
-        entry=ENTRY, slots=max(1, ceil(cores) * PER_CORE), preload=modules_of(spec, index)
-    )
+    executor: Executor = module.open_executor(entry=ENTRY, slots=max(1, ceil(cores) * PER_CORE))
     return executor
-
-
-def modules_of(spec: PipelineSpec, index: Index) -> list[str]:
-    """The modules of all components of a pipeline, sorted."""
-    descriptions = [stage.stage for stage in spec.stages.values() if not stage.skip]
-    return sorted(
-        {
-            inner.module
-            for description in descriptions
-            for _, inner, _, _ in components(
-                index, index.find("stage", description["use"]), description
-            )
-        }
-    )
 
 
 def refuse_unfit(spec: PipelineSpec, index: Index, *, inside: bool) -> None:
