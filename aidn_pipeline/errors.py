@@ -191,6 +191,10 @@ class StorageUnwritable(StoreError):
     """The store is read-only, not ours, or its disk failed."""
 
 
+class Busy(StoreError):
+    """Another live process holds the work."""
+
+
 class NewerFormat(StoreError):
     """The store was written by a later release; it is left untouched."""
 
