@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from aidn_pipeline.core.events import (
     StageStarted,
     event_from_json,
 )
-from aidn_pipeline.core.pipeline import StageSpec
+from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.core.wiring import needs
@@ -33,6 +34,8 @@ from aidn_pipeline.store.logs import log_file
 
 POLL_S = 0.2
 """Seconds after which a signal is noticed at the latest."""
+BRIEF_S = 0.02
+"""Seconds of a stage that others may wait for before they are durable."""
 AHEAD = 64
 """Stages that are looked at before they can start."""
 
@@ -106,6 +109,10 @@ class StageLoop:
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
         self._spared: dict[str, AidnError] = {}
         """Stages that failed, and cells that need one that did, without which the run goes on."""
+        self._seconds: dict[str, float] = {}
+        """How long the last stage of a component took in this run."""
+        self._unsure: set[str] = set()
+        """Stages that are done and not yet durable."""
         self._asked = False
         """Whether the running stages have been asked to end."""
 
@@ -210,6 +217,9 @@ class StageLoop:
     def _start(self, name: str, prepared: Prepared) -> None:
         self._flying[name] = prepared
         row = prepared.row
+        if self._seconds.get(row.component, BRIEF_S) >= BRIEF_S:
+            # What is done is not kept waiting by what may take long.
+            self._store.group.flush()
         if prepared.tries == 1:
             self._emit(StageStarted(stage=name, action=row.action, reason=row.reason))
         if self._place and row.fingerprint:
@@ -225,6 +235,7 @@ class StageLoop:
             project=self._planner.project,
             force=name in self._forced and prepared.tries == 1,
             tries=prepared.tries,
+            patience_s=patience_of(self._spec),
             place=self._place,
         )
         self._executor.start(
@@ -306,7 +317,17 @@ class StageLoop:
             outputs=answer.outputs,
         )
         self._outputs[name] = answer.outputs
+        if answer.action != "reuse":
+            self._seconds[self._spec.stages[name].stage["use"]] = answer.seconds
+            self._unsure.add(name)
+            self._store.group.then(partial(self._unsure.discard, name))
         self._emit(StageFinished(stage=name, action=answer.action, seconds=answer.seconds))
+
+    def forget_lost(self) -> None:
+        """Takes back what could not be made durable; call it when nothing waits any more."""
+        for name in self._unsure:
+            lost = self.results[name]
+            self.results[name] = replace(lost, status="failed", fingerprint=None, outputs={})
 
     def _failed(self, stage: StageSpec, error: AidnError, seconds: float, reason: str = "") -> None:
         name = stage.name
@@ -363,6 +384,12 @@ class StageLoop:
 
     def _done(self, name: str) -> bool:
         return name in self.results and self.results[name].status == "done"
+
+
+def patience_of(spec: PipelineSpec) -> float | None:
+    """Seconds that `run.wait` of a pipeline lets others be waited for; None for no limit."""
+    wait = spec.run.get("wait", True)
+    return (None if wait else 0.0) if isinstance(wait, bool) else float(wait)
 
 
 def _reused(record: StageRecord) -> StageAnswer:

@@ -29,6 +29,9 @@ from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.gc import was_collected
 from aidn_pipeline.store.store import Store
 
+LOOKED_BACK = 100
+"""Runs of the same recipe that a stage's last record is looked for in."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRow:
@@ -94,19 +97,21 @@ def make_plan(
     run_budget(spec)
     before = last_records(spec.recipe or spec.name, store)
     planner = Planner(spec, store, index, project)
-    rows: dict[str, PlanRow] = {}
+    rows: list[PlanRow] = []
+    outputs: dict[str, Mapping[str, Artifact]] = {}
     for name in order(spec.stages):
-        outputs = {done: row.outputs for done, row in rows.items() if row.outputs is not None}
-        rows[name] = planner.row(spec.stages[name], outputs, before.get(name), forced=name in force)
-    return Plan(tuple(rows.values()))
+        row = planner.row(spec.stages[name], outputs, before.get(name), forced=name in force)
+        rows.append(row)
+        if row.outputs is not None:
+            outputs[name] = row.outputs
+    return Plan(tuple(rows))
 
 
 def last_records(recipe: str, store: Store) -> dict[str, StageRecord]:
-    """The newest committed record of each stage name in earlier runs of a recipe."""
+    """The newest committed record of each stage name in the last runs of a recipe."""
     newest: dict[str, str] = {}
-    for run in store.records.iterate("run"):
-        if run["recipe"] == recipe:
-            newest.update(run["stages"])
+    for run in reversed(store.records.runs(LOOKED_BACK, recipe=recipe)):
+        newest.update(run["stages"])
     found = {name: store.records.stage(fingerprint) for name, fingerprint in newest.items()}
     return {name: record for name, record in found.items() if record is not None}
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aidn_pipeline.core.events import Listener, Notice, RunFinished, RunStarted, Status
+from aidn_pipeline.core.events import Event, Listener, Notice, RunFinished, RunStarted, Status
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.core.record import RunRecord
@@ -78,7 +78,7 @@ class Run:
         self._project = project
         self._recipe = spec.recipe or spec.name
         self._kind = str(spec.run.get("executor", INLINE))
-        self._emit = Telling(listeners).tell
+        self._tell = Telling(listeners).tell
         self._facts = facts
         self._force = force
         self._stop = StopFlag()
@@ -117,14 +117,21 @@ class Run:
             )
             self._results = loop.results
             try:
-                with listening(self._stop, self._warn):
+                with listening(self._stop, self._warn), self._store.group.gathering():
                     loop.run()
+            except AidnError as error:
+                loop.error = loop.error or error
             finally:
                 executor.close()
+            loop.forget_lost()
             self._error = loop.error or loop.late
             if loop.observed:
                 self._facts["observed"] = loop.observed
             return self._finish(names)
+
+    def _emit(self, event: Event) -> None:
+        # Nobody is told of work that waits to be durable, nor of what came after it.
+        self._store.group.then(partial(self._tell, event))
 
     def _warn(self, text: str) -> None:
         self._emit(Notice(text=text, level="warning"))

@@ -149,8 +149,8 @@ def test_a_stages_exception_is_told_with_the_same_frames_as_inline(tmp_path):
         project = written(tmp_path / kind)
         ran = aidn(*COMMAND, f"run.executor={kind}", cwd=project, AIDN_TRUST="1")
         assert ran.returncode == 3
-        lines = ran.stderr[ran.stderr.index("Traceback") :].replace(str(project), "")
-        told.append(lines)
+        trace = ran.stderr[ran.stderr.index("Traceback") : ran.stderr.index("error: ")]
+        told.append(trace.replace(str(project), ""))
     assert 'raise ValueError("the network broke")' in told[0]
     assert told[0] == told[1]
 
