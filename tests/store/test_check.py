@@ -151,7 +151,7 @@ def changed_index(home: Path, statement: str) -> list[Finding]:
 
 def test_an_index_row_without_a_journal_line_is_found_and_the_index_made_anew(home):
     ran(home)
-    statement = "INSERT INTO line VALUES ('stage', 'b3:x', NULL, NULL, 1, 5, 5)"
+    statement = "INSERT INTO line VALUES (7, 'stage', NULL, NULL, NULL, 1, 5, 5)"
     (finding,) = changed_index(home, statement)
     assert "1 rows without a line in the journal" in finding.problem
     assert mended(home)[1] == []
