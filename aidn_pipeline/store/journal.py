@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ HEAD_PARTS = 3
 """Sequence, length and sum, each followed by a space."""
 LONGEST_HEAD = 64
 """Bytes; no line has a longer head."""
+SECTOR = 512
+"""Bytes; what a disk writes whole or not at all, and every block of a file system is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
             raise damaged(path, size)
         file.seek(offset)
         for data in file:
-            if not data.endswith(b"\n") and is_torn(data):
+            if offset + len(data) >= size and is_torn(data, offset):
                 return
             line = parse(path, data, offset)
             if line.sequence != sequence + 1:
@@ -195,8 +198,20 @@ def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
             yield line
 
 
-def is_torn(data: bytes) -> bool:
-    """Whether bytes without a newline are the beginning of a line that was never finished."""
+def is_torn(data: bytes, offset: int) -> bool:
+    """Whether the last line of a file was never finished: without its end, or with a hole.
+
+    Args:
+        data: the line.
+        offset: where it begins.
+    """
+    # A power cut may keep a file's size and lose what was written up to the end of a block. No line
+    # of ours has zero bytes; a lone one may be a flipped bit.
+    holes = re.finditer(rb"\0{2,}", data)
+    if any(hole.end() == len(data) or (offset + hole.end()) % SECTOR == 0 for hole in holes):
+        return True
+    if data.endswith(b"\n"):
+        return False
     parts = data.split(b" ", 3)
     if len(parts) <= HEAD_PARTS:
         return len(data) < LONGEST_HEAD and all(part.isalnum() or not part for part in parts)

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Work:
         self._journal = JournalFile(folder / "journal.log", disk)
         self._entries = [line.payload for line in self._journal.new_lines()]
         self.attempt = 0
+        self.before_checkpoint: list[Callable[[], None]] = []
+        """Flushes what belongs to a checkpoint, such as the metric points up to its step."""
 
     def begin(self, fingerprint: str) -> None:
         """Starts an attempt, and clears away what an interrupted one left half-written."""
@@ -94,6 +96,8 @@ class Work:
             self._disk.make_folder(folder)
             refs = {name: self._write(folder / name, files[name]) for name in sorted(files)}
             self._disk.sync_folder(folder)
+        for flush in self.before_checkpoint:
+            flush()
         self.append(
             {
                 "kind": "checkpoint",

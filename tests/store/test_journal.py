@@ -54,6 +54,41 @@ def test_a_torn_end_is_cut_and_the_journal_goes_on(payloads, data):
 
 
 @given(PAYLOADS, st.data())
+def test_an_end_that_a_power_cut_left_as_zeros_is_cut(payloads, data):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        whole = written(path, payloads)
+        last = encode(len(payloads), payloads[-1])
+        start = len(whole) - len(last)
+        first = data.draw(st.integers(0, len(last) - 2), label="first byte lost")
+        # Up to the end of the file, or of a sector in which the line does not end.
+        ends = [n for n in range(start + first + 2, len(whole)) if n % 512 == 0]
+        end = data.draw(st.sampled_from([len(whole), *ends])) - start
+        hole = last[:first] + bytes(end - first) + last[end:]
+        path.write_bytes(whole[:start] + hole)
+        journal = JournalFile(path, Disk(durable=False))
+        assert [line.payload for line in journal.new_lines()] == payloads[:-1]
+        journal.cut_torn_tail()
+        journal.append({"again": 1})
+        assert [line.payload for line in scan(path)] == [*payloads[:-1], {"again": 1}]
+
+
+def test_a_hole_up_to_the_end_of_a_sector_is_cut(tmp_path):
+    path = tmp_path / "log"
+    whole = written(path, [{"n": 1}, {"n": 2, "text": "x" * 2000}])
+    path.write_bytes(whole[:200] + bytes(824) + whole[1024:])
+    assert [line.payload for line in scan(path)] == [{"n": 1}]
+
+
+def test_zeros_before_the_last_line_are_damage(tmp_path):
+    path = tmp_path / "log"
+    whole = written(path, [{"n": 1, "text": "x" * 2000}, {"n": 2}])
+    path.write_bytes(whole[:100] + bytes(924) + whole[1024:])
+    with pytest.raises(CorruptObject):
+        list(scan(path))
+
+
+@given(PAYLOADS, st.data())
 def test_any_flipped_bit_is_found(payloads, data):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "log"
