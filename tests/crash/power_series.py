@@ -86,7 +86,7 @@ class Series:
     """Cuts on one kind of file system."""
 
     def __init__(self, kind: FileSystem, *, durable: bool = True) -> None:
-        self._kind = kind
+        self._kind: FileSystem = kind
         self._durable = durable
         self._known: dict[str, Undisturbed] = {}
 

@@ -50,7 +50,7 @@ class Drive:
     """
 
     def __init__(self, kind: FileSystem, *, folder: Path | None = None) -> None:
-        self._kind = kind
+        self._kind: FileSystem = kind
         self._own = Path(tempfile.mkdtemp(prefix="aidn-drive-", dir=folder))
         self._image = self._own / "image"
         self.root = self._own / "mounted"
