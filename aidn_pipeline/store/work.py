@@ -43,6 +43,8 @@ class Work:
         self._entries = [line.payload for line in self._journal.new_lines()]
         self._started: Mapping[str, JSON] | None = None
         self.attempt = 0
+        self.before_checkpoint: list[Callable[[], None]] = []
+        """Flushes what belongs to a checkpoint, such as the metric points up to its step."""
 
     def begin(self, fingerprint: str) -> None:
         """Starts an attempt, and clears away what an interrupted one left half-written.
@@ -128,6 +130,8 @@ class Work:
             self._disk.make_folder(folder)
             refs = {name: self._write(folder / name, files[name]) for name in sorted(files)}
             self._disk.sync_folder(folder)
+        for flush in self.before_checkpoint:
+            flush()
         self.append(
             {
                 "kind": "checkpoint",
