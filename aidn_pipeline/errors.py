@@ -15,6 +15,8 @@ AidnError                     1  anything of ours
 │   ├── NotTrusted               a workspace that names packages and was not trusted
 │   └── UnsupportedPlatform      Windows without WSL2
 ├── StageFailed               3  a stage raised; carries the stage's name
+│   ├── StageTimedOut            it took longer than its `timeout_s`
+│   └── StageDied                its process ended without a word
 ├── DataError                 3  data is missing, empty or not what was declared
 ├── MissingPackage            3  an optional package that is needed here is not installed
 ├── GateNotMet                4  a gate refused; nothing was registered
@@ -145,6 +147,14 @@ class StageFailed(AidnError):
     """A stage raised; `__cause__` holds what it raised."""
 
     exit_code = 3
+
+
+class StageTimedOut(StageFailed):
+    """A stage took longer than its `timeout_s`."""
+
+
+class StageDied(StageFailed):
+    """The process of a stage ended without a word: killed, out of memory, or by itself."""
 
 
 class DataError(AidnError):

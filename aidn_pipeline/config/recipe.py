@@ -17,6 +17,7 @@ from aidn_pipeline.config.cells import (
 from aidn_pipeline.config.check import GONE, Checker, where
 from aidn_pipeline.config.compose import Composed, compose
 from aidn_pipeline.config.library import GivenRecipe, Library
+from aidn_pipeline.config.limits import AMOUNTS, read_amounts, read_limits
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.spaces import check_spaces, unpinned
@@ -45,8 +46,9 @@ RUN_FIELDS = (
     ),
     FieldSpec(
         name="executor",
-        type={"literal": ["inline"]},
-        doc="where stages run; inline is in this process, one after the other",
+        type={"literal": ["inline", "processes"]},
+        doc="where stages run: inline in this process, one after the other; processes, each in one "
+        "of its own, several at once",
     ),
     FieldSpec(
         name="smoke",
@@ -217,6 +219,7 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
     name = cell.base
     node = unpinned(name, cell.node, composed, checker)
     before = len(checker.problems)
+    limits = read_limits(node, checker)
     given = checker.component("stage", node, skip=STAGE_KEYS)
     if given is None:
         return None
@@ -232,6 +235,9 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
         cell=cell.labels,
         skip=cell.skip,
         on_failure=cell.on_failure,
+        resources=limits.resources,
+        timeout_s=limits.timeout_s,
+        retries=limits.retries,
     )
 
 
@@ -249,7 +255,10 @@ def _run(node: Node | None, cells: Mapping[str, Cell], checker: Checker) -> dict
             )
         )
         return {}
-    found = checker.fields(RUN_FIELDS, node.value, node)
+    written = {key: child for key, child in node.value.items() if key != "resources"}
+    found = checker.fields(RUN_FIELDS, written, node)
+    if budget := read_amounts(node.get("resources"), AMOUNTS, checker):
+        found["resources"] = budget
     forced: list[str] = []
     for name in found.get("force", ()):
         # The name of a matrix stands for all of its cells.

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +19,6 @@ from aidn_pipeline.core.index import ComponentSpec, Index
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.core.stage import Description, Job, Predecessor, Stage
 from aidn_pipeline.engine.context import Context, SegmentPoints, seal_points
-from aidn_pipeline.engine.executors.base import Executor
 from aidn_pipeline.engine.fingerprint import Identity, Inputs, identify
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.errors import (
@@ -55,7 +54,6 @@ class Performer:
         seed: int,
         stop: StopFlag,
         emit: Callable[[Event], None],
-        executor: Executor,
     ) -> None:
         self._store = store
         self._index = index
@@ -64,7 +62,6 @@ class Performer:
         self._seed = seed
         self._stop = stop
         self._emit = emit
-        self._executor = executor
 
     def perform(
         self,
@@ -75,8 +72,18 @@ class Performer:
         *,
         force: bool = False,
         parent: str = "",
+        tries: int = 1,
     ) -> Done:
-        """Reuses, resumes or runs one stage; `parent` is the stage whose nested work it is.
+        """Reuses, resumes or runs one stage.
+
+        Args:
+            name: of the stage, for messages and the record.
+            configured: its description as the recipe says it.
+            effective: the same with params written into it.
+            inputs: artifacts by port.
+            force: run it although a result exists.
+            parent: the stage whose nested work it is.
+            tries: how many times it has been tried in this run, this time included.
 
         Raises:
             StageFailed: if the stage raised anything that is not ours.
@@ -90,20 +97,25 @@ class Performer:
             )
 
         identity = identified()
-        if not force and (record := self.reusable(identity.fingerprint)):
+
+        def check_files() -> None:
+            if identity.hashed["files"]:
+                _still(identity, identified(), name)
+
+        if not force and (record := reusable(self._store, identity.fingerprint)):
             return Done("reuse", record, 0.0)
         lock = self._lock(name, identity)
         try:
-            if not force and (record := self.reusable(identity.fingerprint)):
+            if not force and (record := reusable(self._store, identity.fingerprint)):
                 return Done("reuse", record, time.monotonic() - started)
-            _still(identity, identified(), name)
+            check_files()
             work = self._open_work(identity, force=force)
             before = None if force else self._continued(identity)
             action: Action = "resume" if work.progress or before else "run"
             work.begin(identity.fingerprint)
             try:
                 outputs, observed = self._run_stage(name, effective, inputs, work, before)
-                _still(identity, identified(), name)
+                check_files()
             except (StoreError, Interrupted):
                 raise
             except AidnError:
@@ -112,17 +124,13 @@ class Performer:
                 raise
             if parent:
                 observed["parent"] = parent
+            if tries > 1:
+                observed["tries"] = tries
             observed["seconds"] = round(time.monotonic() - started, 3)
             record = self._commit(name, identity, outputs, work, observed)
             return Done(action, record, time.monotonic() - started)
         finally:
-            self._store.locks.release(lock)
-
-    def reusable(self, fingerprint: str) -> StageRecord | None:
-        """The committed record, if its outputs are present with their sizes; they stay so."""
-        record = self._store.records.stage(fingerprint)
-        held = record and self._store.hold(record.outputs.values(), fingerprint)
-        return record if held else None
+            self._store.group.release(lock)
 
     def _continued(self, identity: Identity) -> Predecessor | None:
         while before := predecessor(self._store, identity):
@@ -198,13 +206,10 @@ class Performer:
         return outputs, {"points": seal_points(self._store, work), "attempt": work.attempt}
 
     def _run_jobs(self, parent: str, jobs: Sequence[Job]) -> Iterator[Mapping[str, Artifact]]:
-        def one(job: Job) -> Mapping[str, Artifact]:
+        for job in jobs:
             self._stop.check()
             done = self.perform(job.label, job.stage, job.stage, job.inputs, parent=parent)
-            return done.record.outputs
-
-        for job in jobs:
-            yield self._executor.submit(one, job).result()
+            yield done.record.outputs
 
     def _commit(
         self,
@@ -233,9 +238,16 @@ class Performer:
                 "pid": os.getpid(),
             },
         )
-        self._store.records.append("stage", identity.fingerprint, record.to_json())
-        self._store.scratch.discard(work.folder)
+        self._store.group.commit(record)
+        self._store.group.then(partial(self._store.scratch.discard, work.folder))
         return record
+
+
+def reusable(store: Store, fingerprint: str) -> StageRecord | None:
+    """The committed record, if its outputs are present with their sizes; they stay so."""
+    record = store.records.stage(fingerprint)
+    held = record and store.hold(record.outputs.values(), fingerprint)
+    return record if held else None
 
 
 def _still(identity: Identity, now: Identity, name: str) -> None:
@@ -287,11 +299,16 @@ def call_stage(
         ports = _inputs_class(load_target(spec))
         answer = component.run(ports(**handed_over), context)
     elif isinstance(component, Factory):
-        handed = {"ctx": context} if "ctx" in inspect.signature(component.target).parameters else {}
+        handed = {"ctx": context} if _takes_context(component.target) else {}
         answer = component.target(**handed_over, **handed, **component.arguments)
     else:
         raise StageFailed(f"{spec.key} is neither a Stage nor a function", where=spec.module)
     return _outputs(spec, answer)
+
+
+@lru_cache
+def _takes_context(stage: Callable[..., Any]) -> bool:
+    return "ctx" in inspect.signature(stage).parameters
 
 
 def _inputs_class(stage: type) -> Any:

@@ -52,9 +52,12 @@ class Group:
         if not self._records.waiting:
             self._since = time.monotonic()
         self._records.add("stage", record.fingerprint, record.to_json())
-        late = time.monotonic() - self._since >= LONGEST_S
-        if not self._objects.gathering or late or self._records.waiting >= MOST:
+        full = self._records.waiting >= MOST or self._late()
+        if full or not self._objects.gathering:
             self.flush()
+
+    def _late(self) -> bool:
+        return time.monotonic() - self._since >= LONGEST_S
 
     def then(self, call: Callable[[], None]) -> None:
         """Calls it once all that waits now is durable; never if that fails. Calls keep their order.
@@ -71,6 +74,8 @@ class Group:
         self._calls.append((call, always))
         if not self._records.waiting:
             self._call()
+        elif self._late():
+            self.flush()
 
     def flush(self) -> None:
         """Makes all that waits durable, then makes the calls that waited for it.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -16,8 +17,7 @@ from aidn_pipeline.store.scratch import Scratch
 
 MAX_MANIFEST = 64 * 2**20
 """Bytes of the longest manifest that is read."""
-DIGITS = 64
-"""Hex digits of an id."""
+ID = re.compile("b3:[0-9a-f]{64}")
 MOST_WAITING = 64
 """Objects that are flushed together at most; each keeps a file open until then."""
 LONGEST_NAME = 1024
@@ -34,6 +34,7 @@ class Objects:
         self._scratch = scratch
         self._pins = pins
         self._verified: set[str] = set()
+        self._shards: set[Path] = set()
         self._waiting: dict[str, tuple[int, Path]] = {}
         self.gathering = False
         """Whether what is put may wait for the next `flush`, if it has to be flushed at all."""
@@ -49,7 +50,7 @@ class Objects:
             raise StoreError(
                 f"{digest!r} is no object id", remedy="ids are `b3:` and 64 hex digits"
             )
-        return self._folder / name[:2] / name[2:]
+        return Path(f"{self._folder}/{name[:2]}/{name[2:]}")
 
     def has(self, digest: str, size: int) -> bool:
         """Whether an object of this id and size is present; its bytes are checked when read."""
@@ -204,9 +205,12 @@ class Objects:
 
     def _place(self, digest: str, temporary: Path) -> Path:
         target = self.path(digest)
-        self._disk.make_folder(target.parent)
+        shard = target.parent
+        if shard not in self._shards:
+            self._disk.make_folder(shard)
+            self._shards.add(shard)
         self._disk.rename(temporary, target)
-        return target.parent
+        return shard
 
     def tree(self, digest: str) -> dict[str, FileRef]:
         """The files of a folder, from its verified manifest.
@@ -293,8 +297,7 @@ class Objects:
 
 def is_id(text: str) -> bool:
     """Whether a text has the form of an id."""
-    algorithm, _, name = text.partition(":")
-    return algorithm == "b3" and len(name) == DIGITS and set(name) <= set("0123456789abcdef")
+    return ID.fullmatch(text) is not None
 
 
 def hash_file(path: Path) -> str:

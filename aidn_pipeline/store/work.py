@@ -40,7 +40,9 @@ class Work:
         self._scratch = scratch
         self._before = before
         self._journal = JournalFile(folder / "journal.log", disk)
-        self._entries = [line.payload for line in self._journal.new_lines()]
+        self._is_new = not folder.exists()
+        lines = () if self._is_new else self._journal.new_lines()
+        self._entries = [line.payload for line in lines]
         self._started: Mapping[str, JSON] | None = None
         self.attempt = 0
         self.before_checkpoint: list[Callable[[], None]] = []
@@ -61,7 +63,7 @@ class Work:
             "host": socket.gethostname(),
             "started": time.time(),
         }
-        if not self.folder.exists():
+        if self._is_new:
             return
         with typed(self.folder, "recovering unfinished work"):
             self._journal.cut_torn_tail()

@@ -7,7 +7,8 @@ import pytest
 from support.toys import INDEX, pipeline, stage, whole
 
 from aidn_pipeline.core.pipeline import PipelineSpec
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.store.check import Finding, check
 from aidn_pipeline.store.repair import repair, undo
 from aidn_pipeline.store.store import Store
