@@ -15,7 +15,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -211,14 +213,21 @@ def _forked(
 
 
 def warm_up(arguments: Sequence[str], project: Path) -> Ended:
-    """Runs a command in a child and imports here what it imported, so that later forks have it."""
+    """Runs a command in a child, imports here what it imported, and plans it here.
+
+    Later forks have the modules and what is computed once a process.
+    """
     names = project.parent / "modules"
 
     def at_exit() -> None:
-        found = [name for name in list(sys.modules) if name.startswith("aidn_pipeline.")]
-        names.write_text("\n".join(found))
+        own = [name for name in list(sys.modules) if (project / name.partition(".")[0]).exists()]
+        names.write_text("\n".join(name for name in sys.modules if name not in own))
 
     ended = Run(arguments, project, plant=lambda: atexit.register(at_exit) and None).wait()
     for name in names.read_text().split():
-        importlib.import_module(name)
+        if name not in sys.modules:
+            with suppress(ImportError, AttributeError):
+                importlib.import_module(name)
+    with chdir(project), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        main([*(word for word in arguments if word != "--json"), "--plan"])
     return ended
