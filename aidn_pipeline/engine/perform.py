@@ -90,12 +90,15 @@ class Performer:
             AidnError: what the stage or the store says.
         """
         started = time.monotonic()
-
-        def identified() -> Identity:
-            return identify(
-                self._index, configured, effective, inputs, seed=self._seed, project=self._project
-            )
-
+        identified = partial(
+            identify,
+            self._index,
+            configured,
+            effective,
+            inputs,
+            seed=self._seed,
+            project=self._project,
+        )
         identity = identified()
 
         def check_files() -> None:
