@@ -90,15 +90,8 @@ class Performer:
             AidnError: what the stage or the store says.
         """
         started = time.monotonic()
-        identified = partial(
-            identify,
-            self._index,
-            configured,
-            effective,
-            inputs,
-            seed=self._seed,
-            project=self._project,
-        )
+        given = (self._index, configured, effective, inputs)
+        identified = partial(identify, *given, seed=self._seed, project=self._project)
         identity = identified()
 
         def check_files() -> None:
