@@ -25,6 +25,7 @@ AidnError                     1  anything of ours
 │   ├── CorruptObject            bytes do not match their recorded hash
 │   ├── StorageFull
 │   ├── StorageUnwritable        read-only, foreign owner, an I/O error
+│   ├── NoLocks                  a network file system that cannot be trusted with two writers
 │   ├── NewerFormat
 │   └── Busy                     another live process holds the work
 ├── ModelNotFound             2  no such model, version or bundle
@@ -205,6 +206,14 @@ class StorageFull(StoreError):
 
 class StorageUnwritable(StoreError):
     """The store is read-only, not ours, or its disk failed."""
+
+
+class Busy(StoreError):
+    """Another live process holds the work."""
+
+
+class NoLocks(StoreError):
+    """The locks of the store's file system would not keep two writers apart."""
 
 
 class NewerFormat(StoreError):

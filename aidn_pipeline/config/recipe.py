@@ -42,13 +42,21 @@ RUN_FIELDS = (
     FieldSpec(
         name="durability",
         type={"literal": ["full", "process"]},
-        doc="full survives a power cut, process the death of processes",
+        doc="what finished work survives: full, a power cut; process, the death of processes",
     ),
     FieldSpec(
         name="executor",
         type={"literal": ["inline", "processes"]},
         doc="where stages run: inline in this process, one after the other; processes, each in one "
         "of its own, several at once",
+    ),
+    FieldSpec(
+        name="wait",
+        type={"union": ["bool", "float"]},
+        default=True,
+        least=0,
+        doc="for a process that does the same work: true waits, false fails at once, a number "
+        "waits so many seconds",
     ),
     FieldSpec(
         name="smoke",

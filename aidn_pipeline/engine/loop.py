@@ -15,7 +15,7 @@ from aidn_pipeline.core.events import (
     StageStarted,
     event_from_json,
 )
-from aidn_pipeline.core.pipeline import StageSpec
+from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.core.wiring import needs
@@ -234,6 +234,7 @@ class StageLoop:
             project=self._planner.project,
             force=name in self._forced and prepared.tries == 1,
             tries=prepared.tries,
+            patience_s=patience_of(self._spec),
             place=self._place,
         )
         self._executor.start(
@@ -375,6 +376,12 @@ class StageLoop:
 
     def _done(self, name: str) -> bool:
         return name in self.results and self.results[name].status == "done"
+
+
+def patience_of(spec: PipelineSpec) -> float | None:
+    """Seconds that `run.wait` of a pipeline lets others be waited for; None for no limit."""
+    wait = spec.run.get("wait", True)
+    return (None if wait else 0.0) if isinstance(wait, bool) else float(wait)
 
 
 def _reused(record: StageRecord) -> StageAnswer:

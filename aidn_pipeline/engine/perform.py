@@ -23,6 +23,7 @@ from aidn_pipeline.engine.fingerprint import Identity, Inputs, identify
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.errors import (
     AidnError,
+    Busy,
     FoundBeforeStart,
     Interrupted,
     StageFailed,
@@ -30,6 +31,12 @@ from aidn_pipeline.errors import (
 )
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.store.work import Work
+
+POLL_S = 0.05
+"""Seconds between two looks whether another process is done."""
+UNKNOWN = "another process, which does not say who it is"
+UNSAID_S = 0.5
+"""Seconds after which a process that holds a lock has said so, if it ever does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,22 @@ class Performer:
         seed: int,
         stop: StopFlag,
         emit: Callable[[Event], None],
+        patience_s: float | None = None,
     ) -> None:
+        """Prepares for the work of one run.
+
+        Args:
+            store: where results are kept.
+            index: the components.
+            project: the root that relative paths are against.
+            run: its id.
+            seed: of the pipeline.
+            stop: asks for an end.
+            emit: told what happens.
+            patience_s: how long another process that does the same work is waited for; None for as
+                long as it takes.
+        """
+        self._patience_s = patience_s
         self._store = store
         self._index = index
         self._project = project
@@ -93,25 +115,20 @@ class Performer:
         given = (self._index, configured, effective, inputs)
         identified = partial(identify, *given, seed=self._seed, project=self._project)
         identity = identified()
-
-        def check_files() -> None:
-            if identity.hashed["files"]:
-                _still(identity, identified(), name)
-
         if not force and (record := reusable(self._store, identity.fingerprint)):
             return Done("reuse", record, 0.0)
         lock = self._lock(name, identity)
         try:
             if not force and (record := reusable(self._store, identity.fingerprint)):
                 return Done("reuse", record, time.monotonic() - started)
-            check_files()
+            _still(identity, identified, name)
             work = self._open_work(identity, force=force)
             before = None if force else self._continued(identity)
             action: Action = "resume" if work.progress or before else "run"
             work.begin(identity.fingerprint)
             try:
                 outputs, observed = self._run_stage(name, effective, inputs, work, before)
-                check_files()
+                _still(identity, identified, name)
             except (StoreError, Interrupted):
                 raise
             except AidnError:
@@ -136,21 +153,36 @@ class Performer:
         return None
 
     def _lock(self, name: str, identity: Identity) -> int:
-        lock_name = f"work/{identity.family.removeprefix('b3:')}"
-        lock = self._store.locks.acquire(lock_name, wait=False)
+        work = identity.family.removeprefix("b3:")
+        take = partial(self._store.locks.acquire, f"work/{work}", wait=False)
+        lock = take()
         if lock is None:
-            attempts = [e for e in self._open_work(identity).entries() if e["kind"] == "attempt"]
-            holder = (
-                f"process {attempts[-1]['pid']} on {attempts[-1]['host']}, since "
-                f"{time.strftime('%H:%M:%S', time.localtime(attempts[-1]['started']))}"
-                if attempts
-                else "another process"
-            )
-            self._emit(StageWaiting(stage=name, holder=holder))
-        while lock is None:
+            # It may be held for work of this very run that waits to be durable.
+            self._store.group.flush()
+            lock = take()
+        if lock is None:
+            lock = self._wait_for(take, name, work)
+        try:
+            self._store.holders.say(work, self._run)
+        except BaseException:
+            self._store.locks.release(lock)
+            raise
+        return lock
+
+    def _wait_for(self, take: Callable[[], int | None], name: str, work: str) -> int:
+        started, told = time.monotonic(), False
+        while (lock := take()) is None:
             self._stop.check()
-            time.sleep(0.05)
-            lock = self._store.locks.acquire(lock_name, wait=False)
+            waited = time.monotonic() - started
+            holder = self._store.holders.of(work)
+            # It says so right after it took the lock.
+            known = str(holder) if holder else UNKNOWN if waited > UNSAID_S else ""
+            if known and self._patience_s is not None and waited >= self._patience_s:
+                raise busy(name, known, self._patience_s)
+            if known and not told:
+                told = True
+                self._emit(StageWaiting(stage=name, holder=known))
+            time.sleep(POLL_S)
         return lock
 
     def _open_work(self, identity: Identity, *, force: bool = False) -> Work:
@@ -239,6 +271,16 @@ class Performer:
         return record
 
 
+def busy(name: str, holder: str, waited_s: float) -> Busy:
+    """The error for a stage that somebody else works on."""
+    after = f" for more than {waited_s:g} s" if waited_s else ""
+    return Busy(
+        f"the work of stage {name!r} is being done{after} by {holder}",
+        where=f"stages.{name}",
+        remedy="wait for it with `run.wait=true`, or end that process: its lock goes with it",
+    )
+
+
 def reusable(store: Store, fingerprint: str) -> StageRecord | None:
     """The committed record, if its outputs are present with their sizes; they stay so."""
     record = store.records.stage(fingerprint)
@@ -246,13 +288,14 @@ def reusable(store: Store, fingerprint: str) -> StageRecord | None:
     return record if held else None
 
 
-def _still(identity: Identity, now: Identity, name: str) -> None:
+def _still(identity: Identity, identified: Callable[[], Identity], name: str) -> None:
     # A file outside the store may change while it is waited for or read: what was made of it must
-    # not be kept under the fingerprint of its earlier bytes.
-    if now.fingerprint != identity.fingerprint:
+    # not be kept under the fingerprint of its earlier bytes. Nothing else can change meanwhile.
+    named = identity.hashed["files"]
+    if named and identified().fingerprint != identity.fingerprint:
         raise StageFailed(
             f"a file that stage {name!r} reads changed while it ran",
-            where=", ".join(now.hashed["files"]) or f"stages.{name}",
+            where=", ".join(named),
             remedy="run the same command again",
         )
 

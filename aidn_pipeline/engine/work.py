@@ -44,6 +44,8 @@ class StageWork:
         project: the project's root.
         force: run it although a result exists.
         tries: how many times it has been tried in this run, this time included.
+        patience_s: how long another process that does the same work is waited for; None for as
+            long as it takes.
         place: of the store and the index, as `place_of` gives it; empty where they are open.
     """
 
@@ -56,6 +58,7 @@ class StageWork:
     project: Path
     force: bool = False
     tries: int = 1
+    patience_s: float | None = None
     place: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -155,6 +158,7 @@ def _perform(
         seed=work.seed,
         stop=stop,
         emit=tell,
+        patience_s=work.patience_s,
     )
     done = performer.perform(
         work.name,

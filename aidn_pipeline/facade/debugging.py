@@ -18,7 +18,7 @@ from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.core.wiring import needs
 from aidn_pipeline.engine.executors.choice import INLINE
 from aidn_pipeline.engine.outcome import StageResult
-from aidn_pipeline.engine.plan import make_plan
+from aidn_pipeline.engine.plan import LOOKED_BACK, make_plan
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import AidnError, UsageError
 from aidn_pipeline.facade.builder import AiModelBuilder
@@ -130,7 +130,7 @@ def _upstream(
     plan = make_plan(spec, store, index, root, force=forced)
     if all(row.action == "reuse" for row in plan.rows):
         wanted = {row.name: row.fingerprint for row in plan.rows}
-        for record in reversed(list(store.records.iterate("run"))):
+        for record in store.records.runs(LOOKED_BACK):
             if wanted.items() <= record["stages"].items():
                 # A run that is there already says it all: none is added.
                 return None, "", record["run"], {row.name: row.outputs or {} for row in plan.rows}

@@ -47,7 +47,19 @@ class Holder:
         since = time.strftime("%H:%M:%S", time.localtime(self.since))
         parts = [f"process {self.pid} on {self.host}", f"since {since}"]
         parts += [f"run {self.run}"] if self.run else []
+        if self.is_stopped():
+            parts.append(f"which is stopped (`kill -CONT {self.pid}` lets it go on)")
         return ", ".join(parts) + (f" ({self.command})" if self.command else "")
+
+    def is_stopped(self) -> bool:
+        """Whether it is a process of this machine that was stopped by a signal."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            status = Path(f"/proc/{self.pid}/stat").read_text(errors="replace")
+        except OSError:
+            return False
+        return status.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
 
 class Holders:

@@ -15,6 +15,7 @@ from aidn_pipeline.store.disk import Disk, typed
 from aidn_pipeline.store.group import Group
 from aidn_pipeline.store.holders import Holders
 from aidn_pipeline.store.locks import Locks
+from aidn_pipeline.store.mounts import refuse_unsafe
 from aidn_pipeline.store.objects import Objects, hash_file
 from aidn_pipeline.store.pins import Pins
 from aidn_pipeline.store.records import Records
@@ -60,6 +61,7 @@ class Store:
         Raises:
             NewerFormat: if a later release wrote it; nothing is touched.
             CorruptObject: if its header or journal is damaged.
+            NoLocks: if it lies on a network file system whose locks cannot be trusted.
             StorageUnwritable: if it cannot be written.
             StorageFull: if there is no space.
         """
@@ -71,6 +73,7 @@ class Store:
             disk.make_folder(root)
             if not os.access(root, os.W_OK):
                 raise PermissionError(13, "the folder is not writable", str(root))
+            refuse_unsafe(root, disk)
             locks = Locks(root / "locks")
             with locks.hold("format"):
                 if not header.exists():
