@@ -25,20 +25,17 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.killing import Ended, Run, Target, adopt_orphans, orphans, warm_up
-from support.mill import write_mill
+from support.killing import Run, Target, adopt_orphans, orphans
+from support.yard import Scenario, Yard
 
 from aidn_pipeline.engine.run import run_status
 from aidn_pipeline.store.check import check
-from aidn_pipeline.store.journal import scan
 from aidn_pipeline.store.locks import Locks
-from aidn_pipeline.store.objects import hash_file
 from aidn_pipeline.store.records import Records
 from aidn_pipeline.store.scratch import Scratch
 from aidn_pipeline.store.store import Store
@@ -48,25 +45,6 @@ RUN = re.compile(r"^run (\S+): ", re.MULTILINE)
 KEPT = re.compile(r"^(.*): (step|kept) (\d+)$")
 TARGETS: tuple[Target, ...] = ("group", "runner", "worker")
 PROCESSES = "run.executor=processes"
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A recipe that is killed.
-
-    Attributes:
-        name: for `--only`.
-        arguments: of the command line.
-        share: of the series, in parts.
-        fresh: whether each run is an interpreter of its own.
-        workers: whether its stages run in processes of their own.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    share: int
-    fresh: bool = False
-    workers: bool = False
 
 
 TWO_TRIALS = ("stages.tune.num_trials=2", "trainer.epochs=2", "~stages.register.gate")
@@ -85,75 +63,6 @@ SCENARIOS = (
     ),
     Scenario("workers", ("recipe=mill", PROCESSES), 4, True, workers=True),
 )
-
-
-class Yard:
-    """One project folder of a scenario, emptied between two numbers; its expectations."""
-
-    def __init__(self, scenario: Scenario, folder: Path) -> None:
-        self.scenario = scenario
-        self.project = folder / scenario.name / "project"
-        self.project.mkdir(parents=True)
-        write_mill(self.project)
-        self.seconds = 0.0
-        self.expected: dict[str, Any] = {}
-
-    def prepare(self) -> None:
-        """Runs the recipe undisturbed, twice: once for the imports, once for the clock."""
-        arguments = [*self.scenario.arguments, "--json"]
-        if not self.scenario.fresh:
-            self._judge(warm_up(arguments, self.project))
-            self.empty()
-        ended = Run(arguments, self.project, fresh=self.scenario.fresh).wait()
-        self._judge(ended)
-        self.seconds = ended.seconds
-        self.expected = self.outcome(json.loads(ended.out))
-
-    def _judge(self, ended: Ended) -> None:
-        if ended.code:
-            raise SystemExit(f"the undisturbed {self.scenario.name} failed:\n{ended.err[-3000:]}")
-
-    def empty(self, *, cache: bool = False) -> None:
-        """Removes everything that runs made; the list of components too if `cache`."""
-        store = self.project / ".aidn"
-        for path in [*store.iterdir(), self.project / "bundles", *self.project.glob("*.log")]:
-            if path.is_dir() and (cache or path.name != "cache"):
-                shutil.rmtree(path)
-            elif path.is_file():
-                path.unlink()
-        (self.project / "in_place.txt").unlink(missing_ok=True)
-
-    def outcome(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Everything that must equal an undisturbed run."""
-        bundles = self.project / "bundles"
-        return {
-            "status": answer.get("status"),
-            "outputs": {name: s["outputs"] for name, s in answer.get("stages", {}).items()},
-            "metrics": answer.get("metrics"),
-            "model": answer.get("model"),
-            "bundle": {
-                str(p.relative_to(bundles)): hash_file(p)
-                for p in sorted(bundles.rglob("*"))
-                if p.is_file()
-            },
-            "versions": [key for kind, key, _ in self.lines() if kind == "version"],
-            "left": self.left_over(),
-        }
-
-    def lines(self) -> Iterator[tuple[str, str, Any]]:
-        """Kind, key and value of each line of the store's journal."""
-        for line in scan(self.project / ".aidn" / "journal" / "000001.log"):
-            yield line.payload["kind"], line.payload["key"], line.payload["value"]
-
-    def left_over(self) -> list[str]:
-        """Files that only a live or an interrupted run has."""
-        store = self.project / ".aidn"
-        inside = [p for part in ("work", "tmp", "quarantine") for p in (store / part).glob("*")]
-        outside = [*self.project.rglob(".*.new"), *self.project.rglob(".*.old")]
-        known = {"format.json", "locks", "journal", "index.sqlite", "objects", "cache"}
-        known |= {"work", "tmp", "quarantine"}
-        strange = [p for p in store.iterdir() if p.name not in known]
-        return sorted(str(p.relative_to(self.project)) for p in [*inside, *outside, *strange])
 
 
 class Trial:
@@ -278,8 +187,7 @@ class Trial:
 
     def _twice(self) -> Iterator[str]:
         """A step that was kept and then done again; more done twice than was interrupted."""
-        log = self.yard.project / "ran.log"
-        lines = log.read_text().splitlines() if log.exists() else []
+        lines = self.yard.ran()
         kept: set[tuple[str, str]] = set()
         for line in lines:
             if found := KEPT.match(line):

@@ -21,10 +21,9 @@ from support.flips import WrongResult, clone
 from support.toys import INDEX, pipeline, stage, whole
 
 Served = dict[str, dict[str, bytes]]
-OTHER = "other"
 
 
-class StopLate:
+class StopAtCount:
     """Asks for an end when the stage `count` has begun: it stops after its first step."""
 
     def on_event(self, event: Event) -> None:
@@ -33,9 +32,14 @@ class StopLate:
             signal.raise_signal(signal.SIGINT)
 
 
-def short() -> PipelineSpec:
-    """A pipeline whose results go to the trash."""
-    return replace(pipeline(stage("start", "write", text="gone")), name="short")
+def short(text: str = "gone") -> PipelineSpec:
+    """A pipeline whose results go to the trash once it was run with another text."""
+    return replace(pipeline(stage("start", "write", text=text)), name="short")
+
+
+def other() -> PipelineSpec:
+    """The pipeline that is interrupted twice."""
+    return whole("other", steps=5)
 
 
 class StoreBench:
@@ -54,13 +58,16 @@ class StoreBench:
     def _fill(self, root: Path) -> None:
         with Store.open(root, durability="process") as store:
             run_pipeline(short(), store, INDEX, root.parent)
+            run_pipeline(short("stays"), store, INDEX, root.parent)
         with Store.open(root, durability="process") as store:
             Collector(store, keep_runs=0).apply()
         with Store.open(root, durability="process") as store:
             run_pipeline(whole(), store, INDEX, root.parent)
-            stopping = [StopLate()]
-            stopped = run_pipeline(whole(OTHER), store, INDEX, root.parent, listeners=stopping)
-            assert stopped.status == "interrupted"
+            for _ in range(2):
+                stopped = run_pipeline(
+                    other(), store, INDEX, root.parent, listeners=[StopAtCount()]
+                )
+                assert stopped.status == "interrupted"
         # A process that died while it had things in its hands, such as pins.
         live = Store.open(root, durability="process")
         record = next(r for r in live.records.iterate("stage") if "count" in r["component"])
@@ -77,7 +84,7 @@ class StoreBench:
     def _learn(self, folder: Path) -> None:
         clone(self.root, folder, written)
         with Store.open(folder, durability="process") as store:
-            for spec in (whole(), whole(OTHER), short()):
+            for spec in (whole(), other(), short()):
                 result = run_pipeline(spec, store, INDEX, self.root.parent)
                 assert result.status == "done"
                 key = _key(spec)
@@ -89,7 +96,7 @@ class StoreBench:
         told = self._collect() if kind == "pins" else ""
         with Store.open(self.copy, durability="process") as store:
             told += _told(check(store))
-            told += "".join(self._compare(store, spec) for spec in (whole(), whole(OTHER)))
+            told += "".join(self._compare(store, spec) for spec in (whole(), other()))
         with Store.open(self.copy, durability="process") as store:
             undo(store)
             told += _told(check(store))

@@ -21,6 +21,7 @@ from aidn_pipeline.errors import AidnError
 SMALL = 4096
 """Bytes of files of which every bit is tried, if there is time."""
 SLOWEST_S = 5.0
+"""Of a processor, for a use of a damaged copy, with what is done anew in it."""
 GOOD = ("equal", "named", "mended by the same command", "mended by repair", "refused")
 
 
@@ -73,7 +74,7 @@ class Verdict:
         word: `equal`, with nothing said; `named`, with all results equal; `mended by ...`, with
             all results equal after that; `refused`, where only a copy of the file helps; else what
             is bad.
-        seconds: that the slowest use took.
+        seconds: of a processor that the slowest use took.
         said: the error that named the damage.
     """
 
@@ -160,7 +161,7 @@ def judged(bench: Bench, place: Place, written: Callable[[Path], bool]) -> Verdi
     flip(bench.copy / place.path, place.bit)
     slowest, said = 0.0, ""
     for word in ("equal", "mended by the same command", "mended by repair"):
-        started = time.monotonic()
+        started = time.process_time()
         try:
             if word == "mended by repair":
                 with suppress(AidnError):
@@ -175,9 +176,9 @@ def judged(bench: Bench, place: Place, written: Callable[[Path], bool]) -> Verdi
         except Exception:  # noqa: BLE001 - whatever is no error of ours is what is looked for
             return Verdict(place, f"CRASHED: {traceback.format_exc()[-1500:]}", slowest, said)
         else:
-            slowest = max(slowest, time.monotonic() - started)
+            slowest = max(slowest, time.process_time() - started)
             named = "named" if told and word == "equal" else word
             return Verdict(place, named, slowest, said or told)
-        slowest = max(slowest, time.monotonic() - started)
+        slowest = max(slowest, time.process_time() - started)
     mends = place.kind not in bench.unmended
     return Verdict(place, "NOT MENDED" if mends else "refused", slowest, said)

@@ -10,7 +10,6 @@ import importlib
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -50,16 +49,15 @@ class Run:
         project: Path,
         *,
         fresh: bool = False,
-        plant: Callable[[], None] | None = None,
+        plant: Callable[[], object] | None = None,
         log: str = "run",
     ) -> None:
         self.out, self.err = (project.parent / f"{log}.{end}" for end in ("out", "err"))
         self.started = time.monotonic()
         self._code: int | None = None
-        if fresh:
-            self.pid = _spawned(arguments, project, self.out, self.err)
-        else:
-            self.pid = _forked(arguments, project, self.out, self.err, plant)
+        command = [sys.executable, "-m", "aidn_pipeline.cli.main", *arguments]
+        first = (lambda: os.execv(command[0], command)) if fresh else plant
+        self.pid = _forked(arguments, project, self.out, self.err, first)
 
     def poll(self) -> int | None:
         """The exit code; None while it runs."""
@@ -171,25 +169,15 @@ def _kill(pid: int) -> None:
         return
 
 
-def _spawned(arguments: Sequence[str], project: Path, out: Path, err: Path) -> int:
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        return subprocess.Popen(
-            [sys.executable, "-m", "aidn_pipeline.cli.main", *arguments],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        ).pid
-
-
 def _forked(
     arguments: Sequence[str],
     project: Path,
     out: Path,
     err: Path,
-    plant: Callable[[], None] | None,
+    first: Callable[[], object] | None,
 ) -> int:
+    for path in (out, err):
+        path.write_text("")  # a child may be killed before it does anything
     child = os.fork()
     if child:
         return child
@@ -198,10 +186,9 @@ def _forked(
         os.setsid()
         os.chdir(project)
         for number, path in ((1, out), (2, err)):
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            os.dup2(fd, number)
-        if plant:
-            plant()
+            os.dup2(os.open(path, os.O_WRONLY), number)
+        if first:
+            first()
         code = main(list(arguments))
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - nothing may get out of a forked child
@@ -223,7 +210,7 @@ def warm_up(arguments: Sequence[str], project: Path) -> Ended:
         own = [name for name in list(sys.modules) if (project / name.partition(".")[0]).exists()]
         names.write_text("\n".join(name for name in sys.modules if name not in own))
 
-    ended = Run(arguments, project, plant=lambda: atexit.register(at_exit) and None).wait()
+    ended = Run(arguments, project, plant=lambda: atexit.register(at_exit)).wait()
     for name in names.read_text().split():
         if name not in sys.modules:
             with suppress(ImportError, AttributeError):
