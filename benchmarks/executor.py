@@ -107,7 +107,7 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
         tempfile.TemporaryDirectory() as folder,
         Store.open(Path(folder) / ".aidn", durability="process") as store,
     ):
-        place = place_of(store, index)
+        place = place_of(store, index, Path(folder))
 
         def stage_task(number: int) -> Task:
             description = complete(index, "stage", {"use": "empty", "number": number})
