@@ -27,8 +27,16 @@ class RaisedElsewhere(Exception):
         self.text = str(told["text"])
         self.frames = traceback.StackSummary.from_list(
             [
-                traceback.FrameSummary(str(file), int(line), str(name), line=str(code))
-                for file, line, name, code in told["frames"]
+                traceback.FrameSummary(
+                    str(file),
+                    int(line),
+                    str(name),
+                    line=str(code),
+                    end_lineno=end,
+                    colno=column,
+                    end_colno=end_column,
+                )  # fmt: skip
+                for file, line, name, code, end, column, end_column in told["frames"]
             ]
         )
         self.trace = str(told["trace"])
@@ -104,7 +112,10 @@ def _told(error: BaseException, depth: int) -> dict[str, Any]:
     return {
         "kinds": kinds_of(error),
         "text": _last_lines(error),
-        "frames": [[f.filename, f.lineno or 0, f.name, f.line or ""] for f in frames],
+        "frames": [
+            [f.filename, f.lineno or 0, f.name, f.line or "", f.end_lineno, f.colno, f.end_colno]
+            for f in frames
+        ],
         "trace": _whole(error),
         **{
             name: None if e is None or depth == 0 else _told(e, depth - 1)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact
@@ -294,10 +295,17 @@ class StageLoop:
             "tries": prepared.tries if prepared.tries > 1 else None,
             "peak_memory": ended.peak_memory,
             "exit_code": ended.exit_code or None,
-            "log": str(ended.log) if ended.log is not None else None,
+            "log": self._place_of(ended.log),
         }
         if kept := {key: value for key, value in found.items() if value is not None}:
             self.observed[ended.name] = kept
+
+    def _place_of(self, log: Path | None) -> str | None:
+        """Within the store, which may be moved."""
+        root = self._store.root
+        if log is None or not log.is_relative_to(root):
+            return None if log is None else str(log)
+        return log.relative_to(root).as_posix()
 
     def _succeeded(self, name: str, reason: str, answer: StageAnswer) -> None:
         self.results[name] = StageResult(
