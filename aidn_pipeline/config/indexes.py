@@ -196,7 +196,8 @@ def _write(path: Path, specs: list[ComponentSpec]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps([spec.to_json() for spec in specs]), encoding="utf-8")
         temporary.replace(path)
-        for old in path.parent.glob("components-*.json"):
+        # With what a killed process left half-written; a live one makes its own anew.
+        for old in path.parent.glob("components-*.json*"):
             if old != path:
                 old.unlink(missing_ok=True)
     except OSError:

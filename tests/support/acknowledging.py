@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,24 @@ def stage(
 ) -> StageSpec:
     refs = {p: (PortRef.parse(text),) for p, text in (inputs or {}).items()}
     return StageSpec(name=name, stage=complete(INDEX, "stage", {"use": use, **fields}), inputs=refs)
+
+
+def wide(text: str = "hello", steps: int = 3) -> PipelineSpec:
+    """The same with cells side by side, one of which fails, one skipped stage, and a gathering."""
+    base = whole(text, steps)
+    cells, gathered = [], []
+    for by in (2, 3, 4):
+        name, cell = f"cell[by={by}]", {"by": by}
+        made = stage(name, "tally", {"file": "start.file"}, by=by, steps=2)
+        cells.append(replace(made, cell=cell, on_failure="continue"))
+        gathered.append(PortRef(name, "file", cell=(("by", by),)))
+    bad = stage("cell[by=0]", "boom", {"file": "start.file"}, kind="data")
+    cells.append(replace(bad, cell={"by": 0}, on_failure="continue"))
+    gathered.append(PortRef("cell[by=0]", "file", cell=(("by", 0),)))
+    skipped = replace(stage("never", "upper", {"file": "start.file"}), skip="when: false")
+    joined = replace(stage("joined", "collect"), inputs={"files": tuple(gathered)})
+    more = {s.name: s for s in (*cells, skipped, joined)}
+    return replace(base, stages={**base.stages, **more})
 
 
 def whole(text: str = "hello", steps: int = 4) -> PipelineSpec:
