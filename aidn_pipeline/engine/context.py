@@ -37,11 +37,8 @@ class SegmentPoints:
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Writes one point for each name, before it returns."""
         if self._writer is None:
-            folder = self._work.folder / "points"
-            with typed(folder, "writing metric points"):
-                self._store.disk.make_folder(folder)
             self._writer = SegmentWriter(
-                folder / f"{self._work.attempt}.seg",
+                self._work.points_folder / f"{self._work.attempt}.seg",
                 attempt=self._work.attempt,
                 run=blake3(self._run.encode()).digest()[:16],
                 resumed_at=step - 1,
