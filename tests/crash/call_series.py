@@ -177,11 +177,19 @@ def _differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     ]
 
 
-def points(one: Series, scenario: str, fault: Fault, *, sticky: bool, stride: int) -> list[Point]:
-    """Every call that the fault can hit, or every `stride`th of them."""
+def points(
+    one: Series,
+    scenario: str,
+    fault: Fault,
+    *,
+    sticky: bool = False,
+    stride: int = 1,
+    part: int = 0,
+) -> list[Point]:
+    """Every call that the fault can hit, or every `stride`th of them, beginning with `part`."""
     calls = one.calls(scenario)
     hit = [n for n, c in enumerate(calls, 1) if fault != "torn" or c.startswith("write ")]
-    return [Point(scenario, fault, n, sticky) for n in hit[stride // 2 :: stride]]
+    return [Point(scenario, fault, n, sticky) for n in hit[part::stride]]
 
 
 def series(one: Series, wanted: Sequence[Point], results: Path | None) -> list[dict[str, Any]]:
@@ -209,6 +217,7 @@ def main() -> None:
     parser.add_argument("--fault", choices=get_args(Fault), action="append")
     parser.add_argument("--sticky", action="store_true")
     parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--at", type=int)
     parser.add_argument("--results", type=Path)
     options = parser.parse_args()
@@ -222,7 +231,14 @@ def main() -> None:
     faults: list[Fault] = options.fault or ["kill", "torn"]
     for scenario in options.scenario or list(SCENARIOS):
         for fault in faults:
-            wanted = points(one, scenario, fault, sticky=options.sticky, stride=options.stride)
+            wanted = points(
+                one,
+                scenario,
+                fault,
+                sticky=options.sticky,
+                stride=options.stride,
+                part=options.part,
+            )
             if options.at:
                 wanted = [Point(scenario, fault, options.at, options.sticky)]
             keys = {point.key for point in wanted}

@@ -52,9 +52,7 @@ class Many(Stage[TextIn, FolderOut]):
         note(ctx, "many")
         text = ctx.files(inputs.file)[""].read_text()
         files = {f"part/{size}.txt": bytes_of(text, size) for size in SIZES}
-        folder = ctx.save(Folder, files)
-        acknowledge(ctx.project, "object", digest=folder.digest, folder=True)
-        return FolderOut(folder)
+        return FolderOut(ctx.save(Folder, files))
 
 
 @component("stage", "tally")
@@ -110,8 +108,6 @@ class Trials(Stage[TextIn, TextOut]):
                 continue
             stage = {"use": "tally", "by": by, "steps": self.steps}
             (out,) = ctx.map([Job(label=f"trial {by}", stage=stage, inputs={"file": inputs.file})])
-            for artifact in out.values():
-                acknowledge(ctx.project, "object", digest=artifact.digest, folder=False)
             told[by] = ctx.load(out["metrics"])["value"]
             ctx.journal.append({"kind": "finish", "by": by, "value": told[by]})
             acknowledge(ctx.project, "trial", work=work, by=by)
@@ -144,9 +140,7 @@ class Begin(Stage[NoInputs, TextOut]):
 
     def run(self, inputs: NoInputs, ctx: StageContext) -> TextOut:
         note(ctx, "begin")
-        file = ctx.save(File, self.text.encode())
-        acknowledge(ctx.project, "object", digest=file.digest, folder=False)
-        return TextOut(file)
+        return TextOut(ctx.save(File, self.text.encode()))
 
 
 INDEX = Index([spec_of(target) for target in (*toys.STAGES, Begin, Many, Tally, Trials, Number)])

@@ -90,10 +90,9 @@ def wider(text: str, steps: int) -> PipelineSpec:
 
 
 def in_parallel(home: Path, project: Path, disk: Disk) -> None:
-    """A run of every kind of stage, then a collection, taken back."""
+    """A run of every kind of stage, then a collection, undone and done."""
     power.run(home, project, disk, steps=3, made=wider)
     power.upkeep(home, project, disk)
-    power.run(home, project, disk, steps=3, made=wider)
 
 
 def told(said: str) -> dict[str, str]:

@@ -133,6 +133,7 @@ def damage(home: Path, last: RunResult) -> None:
         broken = store.objects.path(last.stages["tally"].outputs["file"].digest)
         work = store.work("a" * 64)
         work.begin("b3:w")
+        work.append({"kind": "told", "step": 1})
     for file in (broken, work.folder / "journal.log"):
         file.chmod(0o644)
         file.write_bytes(b"X" + file.read_bytes()[1:])
@@ -328,7 +329,6 @@ def _out(store: Store, line: Mapping[str, Any], _: Mapping[str, str]) -> str:
 
 
 PROMISES: dict[str, Callable[[Store, Mapping[str, Any], Mapping[str, str]], str]] = {
-    "object": _object,
     "stage": _stage,
     "checkpoint": _checkpoint,
     "entry": _entry,
