@@ -135,6 +135,13 @@ class Disk:
             path.unlink(missing_ok=True)
 
 
+FULL = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file would exceed the size limit",
+}
+
+
 @contextmanager
 def typed(path: Path, doing: str) -> Iterator[None]:
     """Turns what the operating system says into the store's errors, naming the path.
@@ -147,9 +154,9 @@ def typed(path: Path, doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or str(path)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise StorageFull(
-                f"no space left while {doing}: {_free(path)}",
+                f"{FULL[error.errno]} while {doing}: {_free(path)}",
                 where=str(place),
                 remedy="make space and run the same command again; nothing finished is lost",
             ) from error
