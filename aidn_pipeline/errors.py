@@ -10,11 +10,14 @@ AidnError                     1  anything of ours
 │   │   ├── WrongType
 │   │   ├── ForbiddenKey         `_target_` and its kin, refused resolvers
 │   │   ├── BudgetExceeded       text too large, too deep, too many aliases
+│   │   ├── SecretUnavailable    a secret that is nowhere, or in a file that others may read
 │   │   └── ConfigProblems       several of the above, all at once
 │   ├── WiringError              ports, references, cycles
 │   ├── NotTrusted               a workspace that names packages and was not trusted
 │   └── UnsupportedPlatform      Windows without WSL2
 ├── StageFailed               3  a stage raised; carries the stage's name
+│   ├── StageTimedOut            it took longer than its `timeout_s`
+│   └── StageDied                its process ended without a word
 ├── DataError                 3  data is missing, empty or not what was declared
 ├── MissingPackage            3  an optional package that is needed here is not installed
 ├── GateNotMet                4  a gate refused; nothing was registered
@@ -22,6 +25,7 @@ AidnError                     1  anything of ours
 │   ├── CorruptObject            bytes do not match their recorded hash
 │   ├── StorageFull
 │   ├── StorageUnwritable        read-only, foreign owner, an I/O error
+│   ├── NoLocks                  a network file system that cannot be trusted with two writers
 │   ├── NewerFormat
 │   └── Busy                     another live process holds the work
 ├── ModelNotFound             2  no such model, version or bundle
@@ -29,8 +33,19 @@ AidnError                     1  anything of ours
 """
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+
+class Masks:
+    """Takes what nobody may read out of texts; `aidn_pipeline.core.masking` knows what that is."""
+
+    def __init__(self) -> None:
+        self.masked: Callable[[str], str] = str
+
+
+MASKS = Masks()
+"""Of every error."""
 
 
 class AidnError(Exception):
@@ -45,10 +60,10 @@ class AidnError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.where = where
-        self.remedy = remedy
+        self.problem = MASKS.masked(problem)
+        self.where = MASKS.masked(where)
+        self.remedy = MASKS.masked(remedy)
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
         lines = [self.problem]
@@ -106,6 +121,10 @@ class BudgetExceeded(ConfigError):
     """A config text that is too large, too deep or expands too far."""
 
 
+class SecretUnavailable(ConfigError):
+    """A secret is neither in the environment nor in a file, or its file is open to others."""
+
+
 class ConfigProblems(ConfigError):
     """Several config problems at once.
 
@@ -147,6 +166,14 @@ class StageFailed(AidnError):
     exit_code = 3
 
 
+class StageTimedOut(StageFailed):
+    """A stage took longer than its `timeout_s`."""
+
+
+class StageDied(StageFailed):
+    """The process of a stage ended without a word: killed, out of memory, or by itself."""
+
+
 class DataError(AidnError):
     """Data is missing, empty, damaged or not what was declared."""
 
@@ -179,6 +206,14 @@ class StorageFull(StoreError):
 
 class StorageUnwritable(StoreError):
     """The store is read-only, not ours, or its disk failed."""
+
+
+class Busy(StoreError):
+    """Another live process holds the work."""
+
+
+class NoLocks(StoreError):
+    """The locks of the store's file system would not keep two writers apart."""
 
 
 class NewerFormat(StoreError):

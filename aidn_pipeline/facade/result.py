@@ -12,8 +12,8 @@ from typing import Any
 from aidn_pipeline.config.live import with_live
 from aidn_pipeline.core.artifact import Checkpoint, Dataset
 from aidn_pipeline.core.events import Status
+from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.engine.plan import Plan
-from aidn_pipeline.engine.run import StageResult
 from aidn_pipeline.errors import (
     AidnError,
     ModelNotFound,

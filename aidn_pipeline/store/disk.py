@@ -8,7 +8,8 @@ or EIO at the n-th call.
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from aidn_pipeline.errors import StorageFull, StorageUnwritable, StoreError
 
 BLOCK = 256 * 1024
 """Bytes of one write; blocks of 1 MiB and more are several times slower on some kernels."""
+
+FLUSHES = 8
+"""Files that are flushed at the same time."""
 
 
 class Disk:
@@ -55,28 +59,50 @@ class Disk:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
                     raise
 
-    def create(self, path: Path) -> int:
-        """Opens a new file for writing; the descriptor is the caller's to close."""
+    def create(self, path: Path, mode: int = 0o600) -> int:
+        """Opens a new file for writing, whatever its mode; the descriptor is the caller's."""
         self.before("create", path)
         return os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode
         )
 
     def sync(self, fd: int, path: Path) -> None:
         """Flushes a file, if durable."""
         self.before("sync", path)
-        if self.durable:
-            os.fsync(fd)
+        self._flush([fd])
 
     def sync_folder(self, path: Path) -> None:
         """Flushes a folder's entries: on ext4 a rename alone can be lost on power failure."""
-        self.before("sync_folder", path)
-        if self.durable:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
+        self.sync_together({}, [path])
+
+    def sync_together(self, files: Mapping[Path, int], folders: Iterable[Path]) -> None:
+        """Flushes open files and folders, if durable.
+
+        At the same time: file systems write flushes that wait together with one commit.
+        """
+        opened: list[int] = []
+        try:
+            for path in files:
+                self.before("sync", path)
+            for folder in folders:
+                self.before("sync_folder", folder)
+                if self.durable:
+                    opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            self._flush([*files.values(), *opened])
+        finally:
+            for fd in opened:
                 os.close(fd)
+
+    def _flush(self, fds: Sequence[int]) -> None:
+        if not self.durable or not fds:
+            return
+        if len(fds) == 1:
+            os.fsync(fds[0])
+            return
+        # Threads of its own each time: a pool that is kept does not survive a fork.
+        with ThreadPoolExecutor(min(len(fds), FLUSHES), "flush") as pool:
+            for _ in pool.map(os.fsync, fds):
+                pass
 
     def rename(self, source: Path, target: Path) -> None:
         """Moves a file or a folder inside the store."""
@@ -94,11 +120,6 @@ class Disk:
         except FileExistsError:
             return
         self.sync_folder(path.parent)
-
-    def seal(self, fd: int, mode: int, path: Path) -> None:
-        """Sets the final mode of a file."""
-        self.before("chmod", path)
-        os.fchmod(fd, mode)
 
     def truncate(self, fd: int, size: int, path: Path) -> None:
         """Cuts a file."""

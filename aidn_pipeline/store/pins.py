@@ -28,6 +28,8 @@ class Pins:
         self._locks = locks
         self._scratch = scratch
         self._named: set[str] = set()
+        self._fd = -1
+        self._lock = -1
 
     def add(self, digests: Iterable[str]) -> None:
         """Pins ids; those that are pinned already cost nothing.
@@ -40,22 +42,29 @@ class Pins:
             return
         with typed(self._scratch.root, "pinning objects"):
             path = self._scratch.folder / FILE
-            with self._locks.hold(LOCK, shared=True):
+            if self._fd < 0:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                self._fd = os.open(path, flags, 0o600)
+                self._lock = self._locks.open()
+            with self._locks.again(self._lock, LOCK):
                 self._append(path, "".join(f"{digest}\n" for digest in new).encode())
         self._named.update(new)
 
     def _append(self, path: Path, lines: bytes) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        end = os.fstat(self._fd).st_size
         try:
-            end = os.fstat(fd).st_size
-            try:
-                self._disk.append(fd, lines, path)
-            except OSError:
-                # Half a pin would swallow the one behind it.
-                os.ftruncate(fd, end)
-                raise
-        finally:
-            os.close(fd)
+            self._disk.append(self._fd, lines, path)
+        except OSError:
+            # Half a pin would swallow the one behind it.
+            os.ftruncate(self._fd, end)
+            raise
+
+    def close(self) -> None:
+        """Closes the file, which goes with the folder."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            os.close(self._lock)
+            self._fd = self._lock = -1
 
 
 def pinned(root: Path, locks: Locks) -> set[str]:

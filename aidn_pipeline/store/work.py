@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,28 @@ class Work:
     Implements `core.stage.Journal` and `core.stage.Checkpoints`.
     """
 
-    def __init__(self, folder: Path, disk: Disk, scratch: Scratch) -> None:
+    def __init__(
+        self, folder: Path, disk: Disk, scratch: Scratch, before: Callable[[], None] = lambda: None
+    ) -> None:
+        """Opens it.
+
+        Args:
+            folder: of the work.
+            disk: the file system.
+            scratch: where what is deleted goes first.
+            before: called before anything is written; makes durable what it may speak of.
+        """
         self.folder = folder
         self._disk = disk
         self._scratch = scratch
+        self._before = before
         self._journal = JournalFile(folder / "journal.log", disk)
-        self._entries = self._read()
+        self._is_new = not folder.exists()
+        self._entries = [] if self._is_new else self._read()
+        self._started: Mapping[str, JSON] | None = None
         self.attempt = 0
+        self.before_checkpoint: list[Callable[[], None]] = []
+        """Flushes what belongs to a checkpoint, such as the metric points up to its step."""
 
     def _read(self) -> list[dict[str, Any]]:
         try:
@@ -44,36 +59,58 @@ class Work:
             ) from error
 
     def begin(self, fingerprint: str) -> None:
-        """Starts an attempt, and clears away what an interrupted one left half-written."""
+        """Starts an attempt, and clears away what an interrupted one left half-written.
+
+        The folder of new work is made by the first thing that is written there: most work that
+        takes milliseconds writes nothing.
+        """
+        self.attempt = 1 + sum(e["kind"] == "attempt" for e in self._entries)
+        self._started = {
+            "kind": "attempt",
+            "number": self.attempt,
+            "fingerprint": fingerprint,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": time.time(),
+        }
+        if self._is_new:
+            return
         with typed(self.folder, "recovering unfinished work"):
             self._journal.cut_torn_tail()
-        self.attempt = 1 + sum(e["kind"] == "attempt" for e in self._entries)
-        self.append(
-            {
-                "kind": "attempt",
-                "number": self.attempt,
-                "fingerprint": fingerprint,
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "started": time.time(),
-            }
-        )
+        self._start()
         known = {str(r.number) for r in self.records()}
         folder = self.folder / "checkpoints"
         for leftover in sorted(folder.iterdir()) if folder.is_dir() else ():
             if leftover.name not in known:
                 self._scratch.discard(leftover)
 
+    def _start(self) -> None:
+        started, self._started = self._started, None
+        if started is not None:
+            self.append(started)
+
     @property
     def files_folder(self) -> Path:
         """The stage's own folder, made when it is asked for."""
-        path = self.folder / "files"
+        return self.make("files")
+
+    @property
+    def points_folder(self) -> Path:
+        """The folder of the metric points, made when it is asked for."""
+        return self.make("points")
+
+    def make(self, name: str) -> Path:
+        """A folder of the work, made when it is asked for."""
+        self._start()
+        path = self.folder / name
         with typed(path, "making the work folder"):
             self._disk.make_folder(path)
         return path
 
     def append(self, entry: Mapping[str, JSON]) -> None:
         """Writes one entry; durable when it returns."""
+        self._start()
+        self._before()
         with typed(self.folder, "writing the work's journal"):
             self._disk.make_folder(self.folder)
         self._entries.append(self._journal.append(entry).payload)
@@ -98,13 +135,15 @@ class Work:
         number = 1 + max(
             (e["number"] for e in self._entries if e["kind"] == "checkpoint"), default=0
         )
-        folder = self.folder / "checkpoints" / str(number)
+        folder = self.make("checkpoints") / str(number)
         with typed(folder, "saving a checkpoint"):
             if folder.exists():
                 self._scratch.discard(folder)
             self._disk.make_folder(folder)
             refs = {name: self._write(folder / name, files[name]) for name in sorted(files)}
             self._disk.sync_folder(folder)
+        for flush in self.before_checkpoint:
+            flush()
         self.append(
             {
                 "kind": "checkpoint",

@@ -1,7 +1,7 @@
 """The index covers the journal without holes, whatever other processes do to its file."""
 
 from aidn_pipeline.store.disk import Disk
-from aidn_pipeline.store.index import JournalIndex
+from aidn_pipeline.store.index import JournalIndex, row_of
 from aidn_pipeline.store.journal import JournalFile
 from aidn_pipeline.store.store import Store
 
@@ -14,20 +14,20 @@ def lines(folder, count):
 def test_lines_behind_a_hole_are_left_for_later(tmp_path):
     first, second, third = lines(tmp_path, 3)
     index = JournalIndex(tmp_path / "index.sqlite", Disk())
-    index.take([first])
+    index.take(map(row_of, [first]))
     # As if another process had emptied the file between two appends of this one.
     index.clear()
-    index.take([second])
+    index.take(map(row_of, [second]))
     assert index.covered() == (0, 0)
-    index.take([first, second, third])
+    index.take(map(row_of, [first, second, third]))
     assert index.covered() == (third.offset + third.size, 3)
 
 
 def test_lines_that_are_covered_already_change_nothing(tmp_path):
     first, second = lines(tmp_path, 2)
     index = JournalIndex(tmp_path / "index.sqlite", Disk())
-    index.take([first, second])
-    index.take([first])
+    index.take(map(row_of, [first, second]))
+    index.take(map(row_of, [first]))
     assert index.covered() == (second.offset + second.size, 2)
 
 
