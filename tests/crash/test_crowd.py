@@ -12,6 +12,7 @@ SCRIPT = Path(__file__).with_name("crowd.py")
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(900)
 def test_eight_processes_on_one_store_with_kills_among_them_leave_it_whole():
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--seconds", "15"],
@@ -19,6 +20,6 @@ def test_eight_processes_on_one_store_with_kills_among_them_leave_it_whole():
         capture_output=True,
         text=True,
         check=False,
-        timeout=290,
+        timeout=880,
     )
     assert done.returncode == 0, done.stdout + done.stderr
