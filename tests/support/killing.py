@@ -23,9 +23,9 @@ from typing import Literal
 from aidn_pipeline.cli.main import main
 
 Target = Literal["group", "runner", "worker"]
-LIMIT_S = 300
+LIMIT_S = 600
 """Seconds after which a run is taken to hang."""
-PATIENCE_S = 3.0
+PATIENCE_S = 10.0
 """Seconds that the processes of a dead runner have to notice."""
 PR_SET_CHILD_SUBREAPER = 36
 
