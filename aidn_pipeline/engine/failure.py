@@ -35,7 +35,7 @@ class RaisedElsewhere(Exception):
                     end_lineno=end,
                     colno=column,
                     end_colno=end_column,
-                )  # fmt: skip
+                )
                 for file, line, name, code, end, column, end_column in told["frames"]
             ]
         )
