@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.breaking import COMMAND, written
 from support.command import QUICK, aidn, last_object
 from support.source import ROOT
 from support.toys import INDEX, pipeline, stage, whole
 from support.unruly import SPEC
 
+from aidn_pipeline.cli.frames import folded
 from aidn_pipeline.core.describe import complete
 from aidn_pipeline.core.events import Event, StageOutput
 from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
@@ -141,17 +141,15 @@ def test_a_training_gives_the_same_bytes_inline_and_in_processes(tmp_path):
     assert answers[0]["metrics"] == answers[1]["metrics"]
 
 
-@pytest.mark.slow
-@pytest.mark.e2e
-def test_a_stages_exception_is_told_with_the_same_frames_as_inline(tmp_path):
+def test_a_stages_exception_is_told_with_the_same_frames_as_inline(store):
     told = []
+    spec = pipeline(stage("start", "write"), stage("bad", "boom", {"file": "start.file"}))
     for kind in ("inline", "processes"):
-        project = written(tmp_path / kind)
-        ran = aidn(*COMMAND, f"run.executor={kind}", cwd=project, AIDN_TRUST="1")
-        assert ran.returncode == 3
-        trace = ran.stderr[ran.stderr.index("Traceback") : ran.stderr.index("error: ")]
-        told.append(trace.replace(str(project), ""))
-    assert 'raise ValueError("the network broke")' in told[0]
+        error = run(store, replace(spec, run={"executor": kind})).error
+        assert error is not None
+        assert error.__cause__ is not None
+        told.append((str(error), folded(error.__cause__, ROOT / "tests")))
+    assert 'raise ValueError("no good")' in told[0][1]
     assert told[0] == told[1]
 
 
