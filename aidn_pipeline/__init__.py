@@ -31,6 +31,7 @@ _PUBLIC = {
     ),
     "core.component": ("component", "setting"),
     "core.columns": ("Column", "Image", "Text"),
+    "core.secret": ("Secret",),
     "core.signature": ("Signature",),
     "core.stage": ("NoInputs", "Stage", "StageContext", "port"),
     "core.artifact": (

@@ -27,6 +27,7 @@ from aidn_pipeline.core.events import (
     StageWaiting,
     TrialFinished,
 )
+from aidn_pipeline.core.secret import Secret
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import NoInputs, Stage, StageContext, port
 from aidn_pipeline.data.dataset import DatasetView
@@ -106,6 +107,7 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "Sampler",
+    "Secret",
     "Servable",
     "Signature",
     "SnapshotInfo",

@@ -10,6 +10,7 @@ AidnError                     1  anything of ours
 │   │   ├── WrongType
 │   │   ├── ForbiddenKey         `_target_` and its kin, refused resolvers
 │   │   ├── BudgetExceeded       text too large, too deep, too many aliases
+│   │   ├── SecretUnavailable    a secret that is nowhere, or in a file that others may read
 │   │   └── ConfigProblems       several of the above, all at once
 │   ├── WiringError              ports, references, cycles
 │   ├── NotTrusted               a workspace that names packages and was not trusted
@@ -32,8 +33,19 @@ AidnError                     1  anything of ours
 """
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+
+class Masks:
+    """Takes what nobody may read out of texts; `aidn_pipeline.core.masking` knows what that is."""
+
+    def __init__(self) -> None:
+        self.masked: Callable[[str], str] = str
+
+
+MASKS = Masks()
+"""Of every error."""
 
 
 class AidnError(Exception):
@@ -48,10 +60,10 @@ class AidnError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.where = where
-        self.remedy = remedy
+        self.problem = MASKS.masked(problem)
+        self.where = MASKS.masked(where)
+        self.remedy = MASKS.masked(remedy)
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
         lines = [self.problem]
@@ -107,6 +119,10 @@ class ForbiddenKey(ConfigError):
 
 class BudgetExceeded(ConfigError):
     """A config text that is too large, too deep or expands too far."""
+
+
+class SecretUnavailable(ConfigError):
+    """A secret is neither in the environment nor in a file, or its file is open to others."""
 
 
 class ConfigProblems(ConfigError):

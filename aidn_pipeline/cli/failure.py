@@ -10,6 +10,7 @@ from aidn_pipeline.cli import frames
 from aidn_pipeline.cli.text import printable
 from aidn_pipeline.cli.words import VERBS
 from aidn_pipeline.core.events import Status
+from aidn_pipeline.core.masking import masked
 from aidn_pipeline.engine.failure import RaisedElsewhere
 from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StageFailed, UsageError
 from aidn_pipeline.facade.result import run_json
@@ -34,8 +35,8 @@ def tell(
         assert cause is not None
         full = every_frame or project is None or os.environ.get("AIDN_TRACEBACK") == "full"
         told = frames.whole(cause) if full or project is None else frames.folded(cause, project)
-        print(printable(told), file=sys.stderr)
-    print(printable(f"error: {error}"), file=sys.stderr, flush=True)
+        print(printable(masked(told)), file=sys.stderr)
+    print(printable(masked(f"error: {error}")), file=sys.stderr, flush=True)
 
 
 def is_foreign(error: AidnError, cause: BaseException | None) -> bool:

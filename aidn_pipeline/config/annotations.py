@@ -12,8 +12,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.component import mark_of
 from aidn_pipeline.core.index import FieldType
+from aidn_pipeline.core.secret import Secret
 
-PLAIN: dict[Any, str] = {str: "str", int: "int", float: "float", bool: "bool", Path: "str"}
+PLAIN: dict[Any, str] = {
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+    Path: "str",
+    Secret: "secret",
+}
 SECTIONS = frozenset({"Attributes", "Args"})
 HEADER = re.compile(r"^[A-Z][A-Za-z ]*:( .*)?$")
 ENTRY = re.compile(r"^(\w+)(?: \([^)]*\))?: (.*)$")
@@ -81,6 +89,9 @@ def _union(members: tuple[Any, ...], group: str | None) -> FieldType:
     kinds = _distinct(kinds)
     if not kinds:
         raise Unrepresentable(" | ".join(str(m) for m in members))
+    if "secret" in kinds and len(kinds) > 1:
+        # A value that may also be written out would be written out.
+        raise Unrepresentable("Secret beside other types; write `Secret`, or `Secret | None`")
     if "any" in kinds:
         return "any"
     kind = kinds[0] if len(kinds) == 1 else {"union": kinds}

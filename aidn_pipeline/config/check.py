@@ -8,6 +8,7 @@ from typing import Any
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.rules import broken
 from aidn_pipeline.config.scalars import SURPRISING
+from aidn_pipeline.config.secret_values import named_elsewhere, names_a_secret, written_out
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.component import out_of_range
 from aidn_pipeline.core.describe import complete
@@ -27,6 +28,7 @@ WORDS = {
     "bool": "true or false",
     "any": "anything",
     "null": "null",
+    "secret": "the name of a secret, `${secret:NAME}`",
 }
 MISSING = "???"
 GONE: Any = object()
@@ -133,6 +135,9 @@ class Checker:
             return self._composite(kind, node, item)
         if kind == "any":
             return self._any(node)
+        if names_a_secret(node.value) != (kind == "secret"):
+            self.report(written_out(node) if kind == "secret" else named_elsewhere(node))
+            return GONE
         value = _plain(kind, node)
         if value is GONE:
             self.report(_wrong(kind, node, item))
@@ -198,6 +203,9 @@ class Checker:
             return [self._any(v) for v in node.value]
         if isinstance(node.value, float) and not math.isfinite(node.value):
             self.report(_wrong("float", node, None))
+            return GONE
+        if names_a_secret(node.value):
+            self.report(named_elsewhere(node))
             return GONE
         return node.value
 
@@ -293,7 +301,7 @@ def shown(node: Node) -> str:
 
 def _plain(kind: FieldType, node: Node) -> Any:
     value = node.value
-    if kind == "str":
+    if kind in ("str", "secret"):
         if isinstance(value, str):
             return value
         # `12345e7` may be the name of a commit: a text gets what was written.

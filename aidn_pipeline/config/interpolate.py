@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from aidn_pipeline.config.references import PATH, keys_of, split, target
 from aidn_pipeline.config.text import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_value, refuse_forbidden
 from aidn_pipeline.config.tree import Node
+from aidn_pipeline.core.secret import NAME, VARIABLE
 from aidn_pipeline.errors import BudgetExceeded, ConfigError, ForbiddenKey, UnknownKey
 
 RESOLVERS = ("oc.env", "oc.select", "oc.decode", "secret")
@@ -150,7 +151,7 @@ class Resolver:
         if not colon or name not in RESOLVERS:
             raise _refused(inner, node)
         if name == "secret":
-            return Node(f"${{secret:{arguments.strip()}}}", node.origin, path=path)
+            return _secret(arguments.strip(), node, path)
         if name == "oc.env":
             return self._env(arguments, node, path)
         if name == "oc.select":
@@ -161,6 +162,13 @@ class Resolver:
 
     def _env(self, arguments: str, node: Node, path: str) -> Node:
         name, comma, default = (part.strip() for part in arguments.partition(","))
+        if name.startswith(VARIABLE):
+            raise ForbiddenKey(
+                f"{name} is a secret, and what `oc.env` reads is recorded",
+                where=node.origin,
+                remedy=f"write `${{secret:{name.removeprefix(VARIABLE)}}}` for a field that takes "
+                "a secret",
+            )
         value = self.environ.get(name)
         if value is None:
             if not comma:
@@ -214,6 +222,16 @@ def _step(node: Node, rest: list[str]) -> tuple[Node, int] | None:
         if child is not None:
             return child, length
     return None
+
+
+def _secret(name: str, node: Node, path: str) -> Node:
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name[:80]!r} is no name of a secret",
+            where=node.origin,
+            remedy="write `${secret:NAME}`, with letters, digits and `_` in the name",
+        )
+    return Node(f"${{secret:{name}}}", node.origin, path=path)
 
 
 def _refused(inner: str, node: Node) -> ConfigError:

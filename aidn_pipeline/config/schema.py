@@ -38,6 +38,7 @@ REPEATED: dict[str, Any] = {
 }
 """Keys that every stage has beside the fields of its component."""
 REFERENCE = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
+SECRET = {"type": "string", "pattern": r"\$\{", "description": "write `${secret:NAME}`"}
 
 
 def recipe_schema(index: Index) -> dict[str, Any]:
@@ -139,6 +140,8 @@ def _exact(kind: FieldType) -> dict[str, Any]:
         if kind == "str":
             # A word that YAML reads as a number is the text it was written as.
             return {"type": ["string", "number", "boolean"]}
+        if kind == "secret":
+            return SECRET
         return {"type": PLAIN[kind]} if kind in PLAIN else {}
     if "literal" in kind:
         return {"enum": kind["literal"]}

@@ -8,6 +8,7 @@ from typing import Any
 
 from aidn_pipeline.core.component import Factory, mark_of
 from aidn_pipeline.core.index import ComponentSpec, FieldType, Index
+from aidn_pipeline.core.secret import Secret
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.errors import UnknownComponent, UnknownKey
 
@@ -82,7 +83,11 @@ def load_target(spec: ComponentSpec) -> Any:
 
 
 def build(index: Index, group: str, description: Description) -> Any:
-    """The live component: a dataclass instance, or a `Factory`."""
+    """The live component: a dataclass instance, or a `Factory`. Its secrets are read here.
+
+    Raises:
+        SecretUnavailable: if one is nowhere, or its file is open to others.
+    """
     spec = index.find(group, str(description["use"]))
     arguments = {
         item.name: _build_value(index, item.type, description[item.name])
@@ -96,6 +101,12 @@ def build(index: Index, group: str, description: Description) -> Any:
 
 
 def _build_value(index: Index, kind: FieldType, value: Any) -> Any:
+    if value is not None and kind == "secret":
+        secret = Secret(value)
+        # Read once now: one that is missing ends the work before it begins, and from here on its
+        # value is kept out of every message.
+        secret.reveal()
+        return secret
     if value is None or not isinstance(kind, dict):
         return value
     if "optional" in kind:
@@ -115,6 +126,8 @@ def describe(value: Any) -> Any:
     Raises:
         UnknownComponent: if an object is no component.
     """
+    if isinstance(value, Secret):
+        return value.reference
     if isinstance(value, Factory):
         return {"use": value.name, **{k: describe(v) for k, v in value.arguments.items()}}
     if isinstance(value, Mapping):

@@ -9,8 +9,9 @@ from aidn_pipeline.core.fingerprint import JSON
 from aidn_pipeline.errors import UnknownComponent
 
 FieldType: TypeAlias = Any
-"""A JSON type expression: `"str" "int" "float" "bool" "any" "null"`, or an object with one of the
-keys `literal: [...]`, `optional: T`, `list: T`, `map: T`, `component: group`, `union: [T, ...]`."""
+"""A JSON type expression: `"str" "int" "float" "bool" "any" "null" "secret"`, or an object with one
+of the keys `literal: [...]`, `optional: T`, `list: T`, `map: T`, `component: group`,
+`union: [T, ...]`."""
 
 Form: TypeAlias = Literal["dataclass", "factory", "function"]
 

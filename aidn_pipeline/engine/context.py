@@ -14,6 +14,7 @@ from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.stage import A, Checkpoints, Content, FileRef, Job, Journal, Predecessor
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.errors import StageFailed
+from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.store.work import Work
 from aidn_pipeline.tracking.segment import SegmentWriter
@@ -30,6 +31,8 @@ class SegmentPoints:
         self._work = work
         self._run = run
         self._writer: SegmentWriter | None = None
+        self._placed = False
+        work.before_checkpoint.append(self.flush)
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Writes one point for each name, before it returns."""
@@ -42,6 +45,15 @@ class SegmentPoints:
                 io=self._store.disk,
             )
         self._writer.log(values, step)
+
+    def flush(self) -> None:
+        """Makes what was logged survive a power cut: work goes on behind its checkpoint."""
+        if self._writer is not None:
+            self._writer.sync()
+            if not self._placed:
+                with typed(self._writer.path, "writing metric points"):
+                    self._store.disk.sync_folder(self._writer.path.parent)
+                self._placed = True
 
     def close(self) -> None:
         """Flushes what was written."""

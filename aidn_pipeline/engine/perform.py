@@ -112,12 +112,8 @@ class Performer:
             AidnError: what the stage or the store says.
         """
         started = time.monotonic()
-
-        def identified() -> Identity:
-            return identify(
-                self._index, configured, effective, inputs, seed=self._seed, project=self._project
-            )
-
+        given = (self._index, configured, effective, inputs)
+        identified = partial(identify, *given, seed=self._seed, project=self._project)
         identity = identified()
         if not force and (record := reusable(self._store, identity.fingerprint)):
             return Done("reuse", record, 0.0)

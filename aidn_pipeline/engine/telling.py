@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import fields, replace
 
 from aidn_pipeline.core.events import Event, Listener, Notice
+from aidn_pipeline.core.masking import masked
 from aidn_pipeline.errors import Interrupted
 
 LOG = logging.getLogger(__name__)
@@ -21,11 +23,12 @@ class Telling:
         self._failed: set[int] = set()
 
     def tell(self, event: Event) -> None:
-        """Tells every listener, in order.
+        """Tells every listener, in order; no text of an event has the value of a secret.
 
         Raises:
             Interrupted: if a signal came in the meantime.
         """
+        event = without_secrets(event)
         failed = [said for listener in self._listeners if (said := self._try(listener, event))]
         for text in failed:
             if len(self._failed) == len(self._listeners):
@@ -49,5 +52,12 @@ class Telling:
         kind = type(listener)
         return (
             f"the listener {kind.__module__}.{kind.__qualname__} failed at {type(event).__name__} "
-            f"({type(error).__name__}: {error}); the run goes on"
+            f"({type(error).__name__}: {masked(str(error))}); the run goes on"
         )
+
+
+def without_secrets(event: Event) -> Event:
+    """The event with the values of secrets masked in its texts."""
+    texts = {f.name: getattr(event, f.name) for f in fields(event)}
+    changed = {k: masked(v) for k, v in texts.items() if isinstance(v, str) and masked(v) != v}
+    return replace(event, **changed) if changed else event

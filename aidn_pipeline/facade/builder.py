@@ -27,6 +27,7 @@ from aidn_pipeline.facade.given import SCRATCH, given_recipe
 from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
 from aidn_pipeline.facade.information import provenance_of, resolved_config
 from aidn_pipeline.facade.models import model_of_run
+from aidn_pipeline.facade.needed_secrets import needed_secrets, refuse_unavailable
 from aidn_pipeline.facade.notebook import html_table
 from aidn_pipeline.facade.outputs import metrics_of, newest
 from aidn_pipeline.facade.overrides import as_overrides, components_in
@@ -177,16 +178,13 @@ class AiModelBuilder:
         """The pipeline and its plan; raises as `plan` does."""
         index = self.index
         spec = self._spec(index)
+        return spec, self._planned(spec, index)
+
+    def _planned(self, spec: PipelineSpec, index: Index) -> Plan:
         # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
         with self._store(spec) if self.workspace.has_store else _empty_store() as store:
-            plan = make_plan(
-                spec,
-                store,
-                index,
-                self.workspace.project.root,
-                force=spec.run.get("force", ()),
-            )
-        return spec, plan
+            force = spec.run.get("force", ())
+            return make_plan(spec, store, index, self.workspace.project.root, force=force)
 
     def with_data(
         self,
@@ -257,6 +255,8 @@ class AiModelBuilder:
             return given.build()
         index = self.index
         spec = self._spec(index)
+        if needed := needed_secrets(spec, index):
+            refuse_unavailable(needed, self._planned(spec, index))
         with self._store(spec) as store:
             ran = run_pipeline(
                 self._placed(spec, index, store),

@@ -229,8 +229,7 @@ def _work(store: Store, folder: Path) -> Iterator[Finding]:
         yield Finding(error.where, error.problem, remedy, "work")
         return
     for record in work.records():
-        try:
-            work.open(record)
-        except CorruptObject as error:
+        if damaged := work.damage(record):
+            problem = f"checkpoint {record.number} is damaged"
             remedy = "nothing: the same command continues from the checkpoint before it"
-            yield Finding(error.where, error.problem, remedy, "checkpoint")
+            yield Finding(str(damaged), problem, remedy, "checkpoint")

@@ -93,7 +93,7 @@ def rows_of(path: Path, entries: Iterable[Entry]) -> Iterator[Row]:
 
 
 def _quick(entry: Entry) -> Row | None:
-    sequence, offset, size, body = entry
+    sequence, offset, size, body, _ = entry
     stage = STAGE.match(body)
     if stage is None:
         return None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,8 @@ HEAD_PARTS = 3
 """Sequence, length and sum, each followed by a space."""
 LONGEST_HEAD = 64
 """Bytes; no line has a longer head."""
+SECTOR = 512
+"""Bytes; what a disk writes whole or not at all, and every block of a file system is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,17 @@ class Line:
 
 
 class Entry(NamedTuple):
-    """A line whose sum is right: its number, its place, and its payload as it is written."""
+    """A line whose sum is right: its number, its place, and its payload as it is written.
+
+    Attributes:
+        joined: whether it was written together with the line before it.
+    """
 
     sequence: int
     offset: int
     size: int
     body: bytes
+    joined: bool
 
 
 class JournalFile:
@@ -124,7 +132,7 @@ class JournalFile:
         data: list[bytes] = []
         end = self.end
         for number, payload in enumerate(payloads, self.sequence + 1):
-            data.append(encode(number, payload))
+            data.append(encode(number, payload, joined=bool(lines)))
             lines.append(Line(number, end, len(data[-1]), dict(payload)))
             end += len(data[-1])
         with typed(self.path, "writing the journal"):
@@ -157,11 +165,15 @@ class JournalFile:
             os.close(fd)
 
 
-def encode(sequence: int, payload: Mapping[str, Any]) -> bytes:
-    """One line as bytes."""
+def encode(sequence: int, payload: Mapping[str, Any], *, joined: bool = False) -> bytes:
+    """One line as bytes; a joined one is written together with the line before it."""
     body = canonical_json(dict(payload))
-    head = b"%d %d " % (sequence, len(body))
+    head = _head(sequence, len(body), joined=joined)
     return b"%b%b %b\n" % (head, _sum(head + body), body)
+
+
+def _head(sequence: int, length: int, *, joined: bool) -> bytes:
+    return b"%d%b %d " % (sequence, b"+" if joined else b"", length)
 
 
 def _sum(text: bytes) -> bytes:
@@ -194,16 +206,16 @@ def _entry(path: Path, data: bytes, offset: int) -> Entry:
     if len(head) <= HEAD_PARTS or not data.endswith(b"\n"):
         raise damaged(path, offset)
     sequence, _, total, body = head
-    body = body[:-1]
+    body, joined = body[:-1], sequence.endswith(b"+")
     try:
-        number = int(sequence)
+        number = int(sequence.removesuffix(b"+"))
     except ValueError:
         raise damaged(path, offset) from None
     # There is one way to write the numbers: a sum over others was never written.
-    start = b"%d %d " % (number, len(body))
+    start = _head(number, len(body), joined=joined)
     if not data.startswith(start) or _sum(start + body) != total:
         raise damaged(path, offset)
-    return Entry(number, offset, len(data), body)
+    return Entry(number, offset, len(data), body, joined)
 
 
 VALUE = b',"value":'
@@ -246,7 +258,7 @@ def damaged(path: Path, offset: int) -> CorruptObject:
 
 
 def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
-    """Lines from `offset` on; stops before an unfinished last line.
+    """Lines from `offset` on; stops before what was never finished.
 
     Raises:
         CorruptObject: at the first damaged line.
@@ -272,9 +284,12 @@ def entries(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Entry]:
             raise damaged(path, size)
         file.seek(offset)
         for data in file:
-            if not data.endswith(b"\n") and is_torn(data):
-                return
-            entry = _entry(path, data, offset)
+            try:
+                entry = _entry(path, data, offset)
+            except CorruptObject:
+                if is_torn(path, data + file.read(), offset):
+                    return
+                raise
             if entry.sequence != sequence + 1:
                 raise damaged(path, offset)
             sequence = entry.sequence
@@ -282,9 +297,40 @@ def entries(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Entry]:
             yield entry
 
 
-def is_torn(data: bytes) -> bool:
-    """Whether bytes without a newline are the beginning of a line that was never finished."""
-    parts = data.split(b" ", 3)
+def is_torn(path: Path, data: bytes, offset: int) -> bool:
+    """Whether what stands from a damaged line to the end of the file was never finished.
+
+    So it is if the file ends within that line, or if a power cut left a hole in it: nothing is
+    written behind a group of lines before the group is flushed.
+
+    Args:
+        path: the journal.
+        data: from the damaged line to the end of the file.
+        offset: where it begins.
+    """
+    line, *others = filter(None, re.split(rb"(?<=\n)", data))
+    if _has_hole(line, offset):
+        return not any(_begins_a_group(path, other) for other in others)
+    return not others and not line.endswith(b"\n") and _is_beginning(line)
+
+
+def _has_hole(line: bytes, offset: int) -> bool:
+    # A power cut may keep a file's size and lose what was written up to the end of a block. No line
+    # of ours has zero bytes; a lone one may be a flipped bit.
+    holes = re.finditer(rb"\0{2,}", line)
+    return any(hole.end() == len(line) or (offset + hole.end()) % SECTOR == 0 for hole in holes)
+
+
+def _begins_a_group(path: Path, line: bytes) -> bool:
+    try:
+        return not _entry(path, line, 0).joined
+    except CorruptObject:
+        return False
+
+
+def _is_beginning(line: bytes) -> bool:
+    parts = line.split(b" ", HEAD_PARTS)
     if len(parts) <= HEAD_PARTS:
-        return len(data) < LONGEST_HEAD and all(part.isalnum() or not part for part in parts)
-    return parts[1].isdigit() and len(parts[3]) <= int(parts[1])
+        heads = [part.removesuffix(b"+") if n == 0 else part for n, part in enumerate(parts)]
+        return len(line) < LONGEST_HEAD and all(part.isalnum() or not part for part in heads)
+    return parts[1].isdigit() and len(parts[HEAD_PARTS]) <= int(parts[1])

@@ -6,15 +6,18 @@ object stays, or the object is gone before the process looks and it is made anew
 """
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.disk import Disk, typed
 from aidn_pipeline.store.locks import Locks
 from aidn_pipeline.store.scratch import Scratch
 
 LOCK = "pins"
 FILE = "pins"
+PINS = re.compile(rb"(b3:[0-9a-f]{64}\n)*")
 
 
 class Pins:
@@ -65,13 +68,24 @@ class Pins:
 
 
 def pinned(root: Path, locks: Locks) -> set[str]:
-    """The ids that live processes have pinned; call under the exclusive lock to act on it."""
+    """The ids that live processes have pinned; call under the exclusive lock to act on it.
+
+    Raises:
+        CorruptObject: if the file of one is damaged, so that nobody knows what that process needs.
+    """
     found: set[str] = set()
     tmp = root / "tmp"
     for folder in sorted(tmp.iterdir()) if tmp.is_dir() else ():
         if locks.held(f"tmp/{folder.name}"):
             try:
-                found.update((folder / FILE).read_text().split())
+                data = (folder / FILE).read_bytes()
             except FileNotFoundError:
                 continue
+            if not PINS.fullmatch(data):
+                raise CorruptObject(
+                    f"the pins of the live process {folder.name.partition('-')[0]} are damaged",
+                    where=str(folder / FILE),
+                    remedy="collect when that process has ended; its pins go with it",
+                )
+            found.update(data.decode().split())
     return found

@@ -41,10 +41,22 @@ class Work:
         self._before = before
         self._journal = JournalFile(folder / "journal.log", disk)
         self._is_new = not folder.exists()
-        lines = () if self._is_new else self._journal.new_lines()
-        self._entries = [line.payload for line in lines]
+        self._entries = [] if self._is_new else self._read()
         self._started: Mapping[str, JSON] | None = None
         self.attempt = 0
+        self.before_checkpoint: list[Callable[[], None]] = []
+        """Flushes what belongs to a checkpoint, such as the metric points up to its step."""
+
+    def _read(self) -> list[dict[str, Any]]:
+        try:
+            return [line.payload for line in self._journal.new_lines()]
+        except CorruptObject as error:
+            raise CorruptObject(
+                f"unfinished work cannot be read: {error.problem}",
+                where=error.where,
+                remedy="`aidn-run check --repair` sets it aside; then the same command starts this "
+                "work from its beginning",
+            ) from error
 
     def begin(self, fingerprint: str) -> None:
         """Starts an attempt, and clears away what an interrupted one left half-written.
@@ -130,6 +142,8 @@ class Work:
             self._disk.make_folder(folder)
             refs = {name: self._write(folder / name, files[name]) for name in sorted(files)}
             self._disk.sync_folder(folder)
+        for flush in self.before_checkpoint:
+            flush()
         self.append(
             {
                 "kind": "checkpoint",
@@ -172,19 +186,28 @@ class Work:
         """Paths to the verified files.
 
         Raises:
-            CorruptObject: if one is missing or differs from what was saved.
+            CorruptObject: if one is missing or differs from what was saved. The checkpoint is
+                forgotten then, so that the same command goes on from the one before it.
         """
-        paths = {}
+        if damaged := self.damage(record):
+            self.retain([r.number for r in self.records() if r.number != record.number])
+            raise CorruptObject(
+                f"checkpoint {record.number} is damaged",
+                where=str(damaged),
+                remedy="run the same command again: it goes on from the checkpoint before it",
+            )
+        return {name: self._place(record, name) for name in record.files}
+
+    def damage(self, record: CheckpointRecord) -> Path | None:
+        """The first file of a checkpoint that is missing or differs; None if it is whole."""
         for name, ref in record.files.items():
-            path = self.folder / "checkpoints" / str(record.number) / name
+            path = self._place(record, name)
             if not path.is_file() or hash_file(path) != ref.digest:
-                raise CorruptObject(
-                    f"checkpoint {record.number} is damaged",
-                    where=str(path),
-                    remedy="the checkpoint before it is used instead",
-                )
-            paths[name] = path
-        return paths
+                return path
+        return None
+
+    def _place(self, record: CheckpointRecord, name: str) -> Path:
+        return self.folder / "checkpoints" / str(record.number) / name
 
     def retain(self, keep: Sequence[int]) -> None:
         """Forgets the other checkpoints, then deletes them: never the other way round."""

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeGuard
 
 from aidn_pipeline.core.describe import complete
 from aidn_pipeline.core.index import FieldType, Index
+from aidn_pipeline.core.masking import keep_out
 from aidn_pipeline.errors import ConfigError, ConfigProblems, UnknownKey, WrongType
 from aidn_pipeline.sweep.space import Choices, Domain, Float, Int, Space, same
 
@@ -330,6 +331,8 @@ def _plain_choice(value: Any, kind: FieldType, where: str) -> Any:
         return None
     if inner == "float" and _is_int(value):
         return float(value)
+    if inner == "secret":
+        keep_out(str(value))
     if not _fits(value, inner):
         raise WrongType(f"{value!r} is not {_words(inner)}", where=where)
     return value
@@ -345,6 +348,7 @@ def _fits(value: Any, kind: FieldType) -> bool:
         "bool": lambda v: isinstance(v, bool),
         "null": lambda v: v is None,
         "any": lambda _: True,
+        "secret": lambda _: False,
     }
     return checks[kind](value)
 
@@ -369,4 +373,5 @@ def _words(kind: FieldType) -> str:
             return f"a {kind['component']}"
         return "a list" if "list" in kind else "a mapping" if "map" in kind else "a union"
     names = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+    names["secret"] = "a secret: it is not searched"  # noqa: S105 - no password, but a word for one
     return names.get(str(kind), str(kind))

@@ -9,6 +9,7 @@ from typing import Any
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.describe import write_params
 from aidn_pipeline.core.fingerprint import JSON
+from aidn_pipeline.core.masking import masked
 from aidn_pipeline.core.stage import Description, Job, StageContext
 from aidn_pipeline.errors import AidnError, DataError, Interrupted, StageFailed, StoreError
 from aidn_pipeline.sweep.trial import Failure, Segment, Trial
@@ -76,7 +77,7 @@ class NestedRunner:
         cause = error.__cause__ or error
         said = cause.problem if isinstance(cause, AidnError) else str(cause)
         places = getattr(cause, "__notes__", ())
-        text = "\n".join([f"{type(cause).__name__}: {said}", *places])
+        text = masked("\n".join([f"{type(cause).__name__}: {said}", *places]))
         params = "  ".join(f"{name}={value}" for name, value in trial.params.items())
         cause.add_note(f"in trial {trial.number + 1}: {params}".rstrip(": "))
         self.failure = Failure(trial.number, cause)

@@ -133,11 +133,6 @@ def test_interpolations_of_every_kind(load: Load, write: Write) -> None:
     assert spec.environment == {"ROWS": "40"}
 
 
-def test_a_secret_stays_a_reference(load: Load) -> None:
-    source = load("source.revision=${secret:TOKEN}", TOKEN="x").stages["snapshot"].stage["source"]
-    assert source["revision"] == "${secret:TOKEN}"
-
-
 BAD: list[tuple[str, type[AidnError], str, str]] = [
     ("seed: 1\nsed: 2\n", UnknownKey, ":5 (sed)", "${sed}"),
     ("seed: high\n", WrongType, ":4 (seed)", "default"),

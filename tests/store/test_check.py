@@ -186,6 +186,7 @@ def test_work_of_a_live_owner_is_left_alone(home):
     with Store.open(home) as store:
         work = store.work("a" * 64)
         work.begin("b3:w")
+        work.append({"kind": "sweep"})
         damaged(home / "work" / ("a" * 64) / "journal.log")
         with store.locks.hold(f"work/{'a' * 64}"):
             assert found(home) == []

@@ -16,6 +16,7 @@ from aidn_pipeline.core.artifact import (
 )
 from aidn_pipeline.core.component import Factory, component, setting
 from aidn_pipeline.core.index import Index
+from aidn_pipeline.core.secret import Secret
 from aidn_pipeline.core.signature import Signature
 from aidn_pipeline.core.stage import NoInputs, Stage, StageContext, port
 
@@ -32,6 +33,24 @@ class Numbers:
 
     rows: int = 10
     revision: str = "main"
+
+
+@component("source", "vault")
+@dataclass(frozen=True, kw_only=True)
+class Vault:
+    """Rows behind a lock.
+
+    Attributes:
+        token: opens it.
+        headers: sent along.
+        url: where it is.
+        extra: anything.
+    """
+
+    token: Secret
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    url: str = "https://vault"
+    extra: Any = None
 
 
 @component("model", "line")

@@ -1,7 +1,7 @@
 """The executor that `run.executor` names, and what it cannot run."""
 
+import importlib
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from math import ceil
 from typing import Any
 
@@ -37,7 +37,7 @@ def open_executor(
     if kind == INLINE:
         return InlineExecutor(work, stop)
     # Nobody who runs inline pays for the imports of another one.
-    module = import_module(f"aidn_pipeline.engine.executors.{kind}")
+    module = importlib.import_module(f"aidn_pipeline.engine.executors.{kind}")
     executor: Executor = module.open_executor(entry=ENTRY, slots=max(1, ceil(cores) * PER_CORE))
     return executor
 

@@ -22,6 +22,7 @@ import select
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -53,7 +54,12 @@ def serve(control: int, life: int) -> NoReturn:
         control: the socket.
         life: readable once the runner is gone.
     """
-    Server(socket.socket(fileno=control), life).serve()
+    server = Server(socket.socket(fileno=control), life)
+    try:
+        server.serve()
+    except BaseException:  # noqa: BLE001 - what it forked must not be left behind
+        traceback.print_exc()
+        server.end()
 
 
 class Server:
@@ -92,12 +98,16 @@ class Server:
 
     def _end_without_runner(self) -> None:
         if select.select([self._life], [], [], 0)[0]:
-            self._end()
+            self.end()
 
     def _receive(self) -> None:
-        data, fds, _, _ = socket.recv_fds(self._control, PACKET, 3)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, PACKET, 3)
+        except ConnectionResetError:
+            # Closed with something unread in it.
+            self.end()
         if not data:
-            self._end()
+            self.end()
         request = json.loads(data)
         self._preload([request["entry"].partition(":")[0], *request["preload"]])
         self._fork(request, *fds)
@@ -154,9 +164,9 @@ class Server:
         try:
             self._control.send(json.dumps(message).encode())
         except OSError:
-            self._end()
+            self.end()
 
-    def _end(self) -> NoReturn:
+    def end(self) -> NoReturn:
         """Ends every process that descends from this one, those that left their group too."""
         for pid in self._processes:
             _kill_group(pid)

@@ -7,28 +7,20 @@ import os
 import select
 import selectors
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 from aidn_pipeline.core.events import StageOutput, event_from_json, event_to_json
 from aidn_pipeline.engine.executors import capture, ending, linux
 from aidn_pipeline.engine.executors.base import Ended, Task, Told
+from aidn_pipeline.engine.executors.connection import Connection
 from aidn_pipeline.engine.failure import error_from_json, error_to_json
 from aidn_pipeline.engine.stopping import GRACE_S
 from aidn_pipeline.errors import StageDied
 
-SERVER = """\
-import json, sys
-sys.path[:] = json.loads(sys.argv[3])
-from aidn_pipeline.engine.executors.forkserver import serve
-serve(int(sys.argv[1]), int(sys.argv[2]))
-"""
 STEP_S = 0.25
 """Longest sleep between two looks at deadlines and logs."""
 AFTER_GRACE_S = 2.0
@@ -36,8 +28,6 @@ AFTER_GRACE_S = 2.0
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes of one event or answer; more is no message of ours."""
 PIPE_SIZE = 1 << 20
-END_S = 3.0
-"""Seconds that the server may take to end what still runs."""
 LOST_S = 5.0
 """Seconds to wait for the processes of a server that died, which die with it."""
 
@@ -46,13 +36,14 @@ LOST_S = 5.0
 class Running:
     """A task that was started."""
 
-    number: int
     task: Task
-    pipe: int
     log: int
     follower: capture.Follower
     started: float
     oom_kills: int | None
+    number: int = 0
+    launches: int = 0
+    pipe: int = -1
     pid: int = 0
     open: bool = True
     asked: int = 0
@@ -94,10 +85,7 @@ class ProcessExecutor:
         self._number = 0
         self._running: dict[str, Running] = {}
         self._ready: list[Told | Ended] = []
-        self._server: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._life = -1
-        self._said: IO[bytes] | None = None
+        self._server: Connection | None = None
 
     @property
     def slots(self) -> int:
@@ -105,39 +93,16 @@ class ProcessExecutor:
         return self._slots
 
     def start(self, task: Task) -> None:
-        """Asks the server for a process; a server that is gone is started anew."""
-        if self._server is not None and self._server.poll() is not None:
-            self._lose_server()
+        """Asks the server for a process; the first task starts it."""
         log = _temporary() if task.log is None else capture.open_log(task.log)
-        result, told = os.pipe2(os.O_CLOEXEC)
-        payload = os.memfd_create("payload", os.MFD_CLOEXEC)
-        try:
-            os.set_blocking(result, False)
-            _enlarge(told)
-            with open(payload, "wb", closefd=False) as file:
-                file.write(json.dumps(task.payload).encode())
-            os.lseek(payload, 0, os.SEEK_SET)
-            now = time.monotonic()
-            self._number += 1
-            self._running[task.name] = Running(
-                number=self._number,
-                task=task,
-                pipe=result,
-                log=log,
-                follower=capture.Follower(log),
-                started=now,
-                oom_kills=linux.out_of_memory_kills(),
-            )
-            message = {
-                "fork": self._number,
-                "preload": task.preload,
-                "entry": self._entry,
-                "grace_s": self._grace_s,
-            }
-            self._ask(json.dumps(message).encode(), [payload, told, log])
-        finally:
-            os.close(payload)
-            os.close(told)
+        running = self._running[task.name] = Running(
+            task=task,
+            log=log,
+            follower=capture.Follower(log),
+            started=time.monotonic(),
+            oom_kills=linux.out_of_memory_kills(),
+        )
+        self._launch(running)
 
     def wait(self, timeout_s: float | None) -> Sequence[Told | Ended]:
         """Blocks until a task told something or ended, or for `timeout_s`."""
@@ -167,79 +132,62 @@ class ProcessExecutor:
     def close(self) -> None:
         """Ends whatever still runs, and the server."""
         self.kill()
-        self._hang_up()
         if self._server is not None:
-            _ended(self._server)
+            self._server.end()
             self._server = None
-        if self._said is not None:
-            self._said.close()
-            self._said = None
         for running in self._running.values():
             os.close(running.pipe)
             os.close(running.log)
         self._running.clear()
 
-    def _hang_up(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self._life >= 0:
-            os.close(self._life)
-            self._life = -1
+    def _launch(self, running: Running) -> None:
+        self._number += 1
+        running.number = self._number
+        running.launches += 1
+        running.open, running.buffer = True, bytearray()
+        running.pipe, told = os.pipe2(os.O_CLOEXEC)
+        payload = os.memfd_create("payload", os.MFD_CLOEXEC)
+        try:
+            os.set_blocking(running.pipe, False)
+            _enlarge(told)
+            with open(payload, "wb", closefd=False) as file:
+                file.write(json.dumps(running.task.payload).encode())
+            os.lseek(payload, 0, os.SEEK_SET)
+            if self._server is None:
+                self._server = Connection()
+            request = {
+                "fork": running.number,
+                "preload": running.task.preload,
+                "entry": self._entry,
+                "grace_s": self._grace_s,
+            }
+            asked = self._server.ask(request, [payload, told, running.log])
+        finally:
+            os.close(payload)
+            os.close(told)
+        if not asked:
+            self._lose_server()
 
-    def _ask(self, message: bytes, fds: list[int]) -> None:
-        for first in (True, False):
-            if self._control is None:
-                self._start_server()
-            assert self._control is not None
-            try:
-                socket.send_fds(self._control, [message], fds)
-            except (BrokenPipeError, ConnectionResetError):
-                if not first:
-                    raise
-                self._lose_server(but=self._number)
-            else:
-                return
-
-    def _start_server(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        life, kept = _life()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        paths = json.dumps([str(path) for path in sys.path])
-        with theirs:
-            self._server = subprocess.Popen(  # noqa: S603 - this interpreter and our own text
-                [sys.executable, "-c", SERVER, str(theirs.fileno()), str(life), paths],
-                stdin=subprocess.DEVNULL,
-                stdout=self._said,
-                stderr=self._said,
-                pass_fds=(theirs.fileno(), life),
-                start_new_session=True,
-            )
-        os.close(life)
-        self._control, self._life = ours, kept
-
-    def _lose_server(self, but: int = -1) -> None:
+    def _lose_server(self) -> None:
         """Ends the tasks of a server that died, whose processes die with it."""
-        server, self._server = self._server, None
-        self._hang_up()
-        code = None if server is None else _ended(server)
-        said = ""
-        if self._said is not None:
-            self._said.seek(0)
-            said = self._said.read().decode(errors="replace").strip().rpartition("\n")[2]
-            self._said.close()
-            self._said = None
+        how = self._server.end() if self._server is not None else ""
+        self._server = None
         for running in [*self._running.values()]:
-            if running.number == but:
-                continue
             _kill(running)
             _until_gone(running.pipe)
-            self._end(running, None, None, lost=_lost(code, said))
+            if running.pid or running.asked or running.launches > 1:
+                self._read(running)
+                self._end(running, None, None, lost=how)
+            else:
+                # It had not begun.
+                running.killed = False
+                os.close(running.pipe)
+                self._launch(running)
 
     def _look(self, timeout_s: float) -> None:
         with selectors.DefaultSelector() as poll:
-            if self._control is not None:
-                poll.register(self._control, selectors.EVENT_READ, None)
+            if self._server is not None:
+                poll.register(self._server, selectors.EVENT_READ, None)
             for running in self._running.values():
                 if running.open:
                     poll.register(running.pipe, selectors.EVENT_READ, running)
@@ -247,8 +195,8 @@ class ProcessExecutor:
         for running in ready:
             if running is not None:
                 self._read(running)
-        if None in ready:
-            self._hear()
+        if None in ready and self._server is not None:
+            self._hear(self._server)
         now = time.monotonic()
         for running in [*self._running.values()]:
             self._watch(running, now)
@@ -287,19 +235,12 @@ class ProcessExecutor:
             error_from_json(value)
             running.error = value
 
-    def _hear(self) -> None:
+    def _hear(self, server: Connection) -> None:
         """Takes what the server says."""
-        while self._control is not None:
-            try:
-                data = self._control.recv(4096, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:
-                data = b""
-            if not data:
+        for message in server.heard():
+            if message is None:
                 self._lose_server()
                 return
-            message = json.loads(data)
             number = message.get("forked", message.get("ended"))
             running = next((r for r in self._running.values() if r.number == number), None)
             if running is not None and "pid" in message:
@@ -363,16 +304,6 @@ class ProcessExecutor:
         )
 
 
-def _ended(server: "subprocess.Popen[bytes]") -> int:
-    """The exit code of a server that has nobody to talk to."""
-    try:
-        return server.wait(END_S)
-    except subprocess.TimeoutExpired:
-        # Its processes die with it.
-        server.kill()
-        return server.wait()
-
-
 def _forked(running: Running, pid: int) -> None:
     running.pid = pid
     running.started = time.monotonic()
@@ -401,17 +332,6 @@ def _kill(running: Running) -> None:
             os.kill(running.pid, signal.SIGKILL)
 
 
-def _life() -> tuple[int, int]:
-    """A descriptor that is readable once this process is gone; one that must stay open till then.
-
-    The first is of the process itself: no child that inherited it keeps it silent, as with a pipe.
-    """
-    try:
-        return os.pidfd_open(os.getpid()), -1
-    except OSError:
-        return os.pipe2(os.O_CLOEXEC)
-
-
 def _temporary() -> int:
     with tempfile.TemporaryFile() as file:
         fd = os.dup(file.fileno())
@@ -430,11 +350,6 @@ def _until_gone(pipe: int) -> None:
     poll = select.poll()
     poll.register(pipe, 0)
     poll.poll(LOST_S * 1000)
-
-
-def _lost(code: int | None, said: str) -> str:
-    how = "ended" if code is None or code >= 0 else f"was killed by {signal.Signals(-code).name}"
-    return f"{how}: {said}" if said else how
 
 
 def _unclear(running: Running, error: Exception) -> StageDied:
