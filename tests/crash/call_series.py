@@ -1,6 +1,6 @@
 """Hit every mutating file call of a scenario, over all its processes, and do the same again.
 
-    python tests/crash/call_series.py --scenario wide --fault kill --results calls.jsonl
+    python tests/crash/call_series.py --scenario wide --executor processes --results calls.jsonl
     python tests/crash/call_series.py --scenario new --fault enospc --sticky
 
 The calls are those of the C library, counted over the runner and all its children together, also
@@ -31,7 +31,7 @@ from typing import Any, get_args
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support import faultfs
-from support.calls import SCENARIOS
+from support.calls import EXECUTOR, SCENARIOS
 from support.faultfs import Fault, Faults
 
 from aidn_pipeline.errors import AidnError, StorageFull, StorageUnwritable
@@ -100,7 +100,9 @@ class Series:
             problems = _ended_well(point, status, told, fired=fired)
             try:
                 problems += scenario.promises(folder, self._learned[point.scenario])
-                after, error = self._child(scenario.act, folder)
+                # Which executor it is changes nothing, and this one starts at once.
+                with _inline():
+                    after, error = self._child(scenario.act, folder)
                 if after:
                     problems.append(f"the same again failed: {error}")
                 else:
@@ -150,6 +152,16 @@ def _folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _inline() -> Iterator[None]:
+    chosen = os.environ.pop(EXECUTOR, None)
+    try:
+        yield
+    finally:
+        if chosen is not None:
+            os.environ[EXECUTOR] = chosen
 
 
 def _ended_well(point: Point, status: int, told: dict[str, Any], *, fired: bool) -> list[str]:
@@ -216,6 +228,7 @@ def main() -> None:
     parser.add_argument("--scenario", choices=SCENARIOS, action="append")
     parser.add_argument("--fault", choices=get_args(Fault), action="append")
     parser.add_argument("--sticky", action="store_true")
+    parser.add_argument("--executor", default="inline")
     parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--at", type=int)
@@ -226,6 +239,7 @@ def main() -> None:
     control = faultfs.preloaded()
     if control is None:
         faultfs.start_again()
+    os.environ[EXECUTOR] = options.executor
     one = Series(Faults(control))
     rows = []
     faults: list[Fault] = options.fault or ["kill", "torn"]

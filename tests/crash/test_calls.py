@@ -38,7 +38,17 @@ def hit(results: Path, *arguments: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("fault", ["kill", "kill one", "torn"])
 def test_a_kill_at_any_call_of_a_run_with_cells_loses_nothing(fault, tmp_path):
-    rows = hit(tmp_path / "rows", "--scenario", "wide", "--fault", fault, "--stride", "101")
+    rows = hit(
+        tmp_path / "rows",
+        "--scenario",
+        "wide",
+        "--executor",
+        "processes",
+        "--fault",
+        fault,
+        "--stride",
+        "151",
+    )
     assert sum(row["fired"] for row in rows) > len(rows) // 2
 
 

@@ -22,8 +22,8 @@ from aidn_pipeline.store.disk import Disk
 from support import power
 from support.acknowledging import wide
 
-EXECUTOR = os.environ.get("AIDN_TEST_EXECUTOR", "inline")
-"""Of the pipelines that are run."""
+EXECUTOR = "AIDN_TEST_EXECUTOR"
+"""Environment variable with the executor of what is hit; the same again is done inline."""
 
 
 PLAIN = Path(__file__).with_name("plain")
@@ -86,7 +86,7 @@ class OnStore:
 
 def wider(text: str, steps: int) -> PipelineSpec:
     """Cells side by side, on the executor that is asked for."""
-    return replace(wide(text, steps), run={"executor": EXECUTOR})
+    return replace(wide(text, steps), run={"executor": os.environ.get(EXECUTOR, "inline")})
 
 
 def in_parallel(home: Path, project: Path, disk: Disk) -> None:
