@@ -61,7 +61,7 @@ SCENARIOS = (
     Scenario(
         "fresh", ("recipe=digits_train", "trainer.epochs=3", "~stages.register.gate"), 1, True
     ),
-    Scenario("workers", ("recipe=mill", PROCESSES), 4, True, workers=True),
+    Scenario("workers", ("recipe=small", "run.durability=process", PROCESSES), 12, workers=True),
 )
 
 
@@ -323,7 +323,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    usual = [scenario.name for scenario in SCENARIOS if not scenario.workers]
+    usual = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--only", action="append", choices=[s.name for s in SCENARIOS])
     parser.add_argument("--results", type=Path)

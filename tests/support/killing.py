@@ -6,6 +6,7 @@ What such a child leaves behind when it dies becomes a child of this process too
 
 import atexit
 import ctypes
+import gc
 import importlib
 import os
 import random
@@ -217,4 +218,5 @@ def warm_up(arguments: Sequence[str], project: Path) -> Ended:
                 importlib.import_module(name)
     with chdir(project), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         main([*(word for word in arguments if word != "--json"), "--plan"])
+    gc.freeze()  # else a collection in a child touches, and copies, all that is shared
     return ended
