@@ -172,7 +172,7 @@ def _inline() -> Iterator[None]:
 
 
 def _adopt() -> None:
-    """Makes processes whose parents died this process's children, so that they can be waited for."""
+    """Makes orphans of its children this process's own, so that they can be waited for."""
     adopting = 36  # PR_SET_CHILD_SUBREAPER
     if ctypes.CDLL(None, use_errno=True).prctl(adopting, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
