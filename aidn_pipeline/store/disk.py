@@ -111,8 +111,11 @@ class Disk:
         self.before("rename", target)
         source.rename(target)
 
-    def make_folder(self, path: Path) -> None:
-        """Makes a folder and the missing ones above it; flushes the parent of each new one."""
+    def make_folder(self, path: Path, *, sync: bool = True) -> None:
+        """Makes a folder and the missing ones above it, and flushes the parent of each new one.
+
+        Without `sync` the caller flushes the parent of the folder itself, before it counts on it.
+        """
         if path.is_dir():
             return
         self.make_folder(path.parent)
@@ -121,7 +124,8 @@ class Disk:
             path.mkdir(mode=0o700)
         except FileExistsError:
             return
-        self.sync_folder(path.parent)
+        if sync:
+            self.sync_folder(path.parent)
 
     def truncate(self, fd: int, size: int, path: Path) -> None:
         """Cuts a file."""
