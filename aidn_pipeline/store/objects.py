@@ -161,7 +161,7 @@ class Objects:
             with typed(self._folder, "writing an object"):
                 if self._is_there(digest):
                     return FileRef(digest, len(content))
-            return self._write([content], len(content))
+            return self._write([content], len(content), digest)
         if isinstance(content, Path):
             return self._write(blocks_of(content), content.stat().st_size)
         return self._write(content, 0)
@@ -196,21 +196,28 @@ class Objects:
         with typed(self._folder, "writing an object"):
             try:
                 self._disk.sync_together({path: fd for fd, path in waiting.values()}, ())
-                shards = [self._place(digest, path) for digest, (_, path) in waiting.items()]
-                self._disk.sync_together({}, dict.fromkeys(shards))
+                folders: dict[Path, None] = {}
+                for digest, (_, path) in waiting.items():
+                    folders.update(dict.fromkeys(self._place(digest, path)))
+                self._disk.sync_together({}, folders)
             finally:
                 for fd, path in waiting.values():
                     self._scratch.drop(fd, path)
         self._verified.update(waiting)
+        self._shards.update(folders)
 
-    def _place(self, digest: str, temporary: Path) -> Path:
+    def _place(self, digest: str, temporary: Path) -> list[Path]:
+        """Moves a file to its place; gives the folders that have to be flushed then."""
         target = self.path(digest)
         shard = target.parent
+        touched = [shard]
         if shard not in self._shards:
-            self._disk.make_folder(shard)
-            self._shards.add(shard)
+            # Whoever made it may have been killed before it was flushed.
+            self._disk.make_folder(self._folder)
+            self._disk.make_folder(shard, sync=False)
+            touched.append(self._folder)
         self._disk.rename(temporary, target)
-        return shard
+        return touched
 
     def tree(self, digest: str) -> dict[str, FileRef]:
         """The files of a folder, from its verified manifest.
@@ -251,40 +258,47 @@ class Objects:
         self._verified.add(digest)
         return True
 
-    def _write(self, blocks: Iterable[bytes | memoryview], size: int) -> FileRef:
+    def _write(self, blocks: Iterable[bytes | memoryview], size: int, known: str = "") -> FileRef:
+        """Writes an object; `known` is its id, if that is pinned and known to be missing."""
         with typed(self._folder, "writing an object"):
             fd, temporary = self._scratch.create(0o444)
             kept = False
             try:
-                ref = self._fill(fd, temporary, blocks, size)
-                self._pins.add([ref.digest])
-                if not self._is_there(ref.digest):
-                    if self._disk.durable:
-                        # Its place is for flushed files: a power cut leaves no hollow one.
-                        self._waiting[ref.digest] = (fd, temporary)
-                        kept = True
-                    else:
-                        self._place(ref.digest, temporary)
-                        self._verified.add(ref.digest)
+                ref = self._fill(fd, temporary, blocks, size, known)
+                if not known:
+                    self._pins.add([ref.digest])
+                if known or not self._is_there(ref.digest):
+                    kept = self._keep(ref.digest, fd, temporary)
             finally:
                 if not kept:
                     self._scratch.drop(fd, temporary)
         return ref
 
+    def _keep(self, digest: str, fd: int, temporary: Path) -> bool:
+        """Gives a file its place, or lets it wait; whether it waits."""
+        if self._disk.durable:
+            # Its place is for flushed files: a power cut leaves no hollow one.
+            self._waiting[digest] = (fd, temporary)
+            return True
+        self._shards.update(self._place(digest, temporary))
+        self._verified.add(digest)
+        return False
+
     def _fill(
-        self, fd: int, path: Path, blocks: Iterable[bytes | memoryview], size: int
+        self, fd: int, path: Path, blocks: Iterable[bytes | memoryview], size: int, known: str
     ) -> FileRef:
-        hasher = blake3()
+        hasher = None if known else blake3()
         written = 0
         if size > BLOCK:
             self._disk.allocate(fd, size, path)
         for block in blocks:
-            hasher.update(block)
+            if hasher is not None:
+                hasher.update(block)
             self._disk.write(fd, block, path)
             written += len(block)
         if written < size:
             self._disk.truncate(fd, written, path)
-        return FileRef("b3:" + hasher.hexdigest(), written)
+        return FileRef(known if hasher is None else "b3:" + hasher.hexdigest(), written)
 
     def set_aside(self, digest: str) -> None:
         """Moves a damaged object to the quarantine; it counts as missing from then on."""

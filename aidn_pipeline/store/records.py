@@ -118,6 +118,9 @@ class Records:
                 {"kind": kind, "key": key, "value": value} for (kind, key), value in facts.items()
             )
         self._take(map(row_of, lines))
+        if lines and self._named_to == lines[0].offset:
+            self._names.update(name_of(*fact) for fact in facts)
+            self._named_to = self._journal.end
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """The newest fact of (kind, key), or None.

@@ -50,7 +50,7 @@ class FaultyDisk(Disk):
         if self.fault == "kill" and here == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Path, *, sync: bool = True) -> None:
         """Makes a folder."""
         # Counted whether or not the folder is there: the digests of metric points hold the time,
         # and the number of calls must not depend on which shard they fall into.
@@ -58,7 +58,7 @@ class FaultyDisk(Disk):
             self.before("mkdir", path)
             path.mkdir(parents=True, exist_ok=True)
         else:
-            super().make_folder(path)
+            super().make_folder(path, sync=sync)
 
     def write(self, fd: int, data: bytes | memoryview, path: Path) -> None:
         """Writes, or half of it."""
