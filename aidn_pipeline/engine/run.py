@@ -111,7 +111,7 @@ class Run:
                 before=before,
                 forced=self._force,
                 run=self.run_id,
-                place={} if inside else place_of(self._store, self._index),
+                place={} if inside else place_of(self._store, self._index, self._project),
                 emit=self._emit,
                 stop=self._stop,
             )
