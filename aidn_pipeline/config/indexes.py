@@ -199,7 +199,8 @@ def _write(path: Path, specs: list[ComponentSpec]) -> None:
         data = json.dumps([spec.to_json() for spec in specs]).encode()
         temporary.write_bytes(digest_bytes(data).encode() + b"\n" + data)
         temporary.replace(path)
-        for old in path.parent.glob("components-*.json"):
+        # With what a killed process left half-written; a live one makes its own anew.
+        for old in path.parent.glob("components-*.json*"):
             if old != path:
                 old.unlink(missing_ok=True)
     except OSError:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.schedule import Budget
 from aidn_pipeline.errors import ConfigError
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
 UNITS = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
@@ -71,8 +73,27 @@ def _memory() -> int:
         return whole
 
 
+def device_names(count: int) -> list[str]:
+    """Names of the devices of a run, to be handed to its stages one by one.
+
+    Args:
+        count: of the run's budget; more than are seen are numbered.
+    """
+    visible = _visible()
+    seen = [] if visible is None else visible
+    return [*seen[:count], *map(str, range(len(seen), count))]
+
+
 def _devices() -> int:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = _visible()
     if visible is not None:
-        return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
+        return len(visible)
     return len(list(NVIDIA.iterdir())) if NVIDIA.is_dir() else 0
+
+
+def _visible() -> list[str] | None:
+    text = os.environ.get(VISIBLE)
+    if text is None:
+        return None
+    # As CUDA reads it: what stands behind a name that is none counts for nothing.
+    return list(takewhile(lambda one: one not in ("", "-1"), map(str.strip, text.split(","))))

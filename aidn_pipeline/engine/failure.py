@@ -1,7 +1,8 @@
 """A failure as JSON, so that it can be told from one process to another, and back again."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from aidn_pipeline import errors
@@ -25,12 +26,7 @@ class RaisedElsewhere(Exception):
         super().__init__(str(told["text"]))
         self.kinds = tuple(map(str, told["kinds"]))
         self.text = str(told["text"])
-        self.frames = traceback.StackSummary.from_list(
-            [
-                traceback.FrameSummary(str(file), int(line), str(name), line=str(code))
-                for file, line, name, code in told["frames"]
-            ]
-        )
+        self.frames = traceback.StackSummary.from_list(map(_frame, told["frames"]))
         self.trace = str(told["trace"])
 
     @classmethod
@@ -42,6 +38,20 @@ class RaisedElsewhere(Exception):
         elif told.get("context"):
             error.__context__ = cls.from_json(told["context"])
         return error
+
+
+def _frame(told: Sequence[Any]) -> traceback.FrameSummary:
+    file, line, name, code, end, column, end_column = told
+    return traceback.FrameSummary(
+        str(file),
+        int(line),
+        str(name),
+        # Columns count from the beginning of the line as it stands in the file.
+        line=None if Path(str(file)).is_file() else str(code),
+        end_lineno=end,
+        colno=column,
+        end_colno=end_column,
+    )
 
 
 def error_to_json(error: BaseException) -> dict[str, Any]:
@@ -104,7 +114,10 @@ def _told(error: BaseException, depth: int) -> dict[str, Any]:
     return {
         "kinds": kinds_of(error),
         "text": _last_lines(error),
-        "frames": [[f.filename, f.lineno or 0, f.name, f.line or ""] for f in frames],
+        "frames": [
+            [f.filename, f.lineno or 0, f.name, f.line or "", f.end_lineno, f.colno, f.end_colno]
+            for f in frames
+        ],
         "trace": _whole(error),
         **{
             name: None if e is None or depth == 0 else _told(e, depth - 1)

@@ -46,7 +46,7 @@ def identify(
         index: the component index.
         configured: the description as the recipe says it.
         effective: the same with params written into it.
-        inputs: artifacts by port; params ports may be left out, they are not hashed.
+        inputs: artifacts by port; params that are written into a field may be left out.
         seed: the pipeline's seed.
         project: the root that paths in fields are against.
     """
@@ -57,7 +57,7 @@ def identify(
         "inputs": {
             port: [a.digest for a in found] if isinstance(found, tuple) else found.digest
             for port, found in inputs.items()
-            if (wanted := spec.input(port)) is not None and wanted.kind != "params"
+            if (wanted := spec.input(port)) is not None and wanted.into is None
         },
     }
     family = Fingerprint.of("family", hashed)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact
@@ -19,6 +20,7 @@ from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.core.wiring import needs
+from aidn_pipeline.engine.budget import device_names
 from aidn_pipeline.engine.executors.base import Ended, Executor, Task, Told
 from aidn_pipeline.engine.fingerprint import Inputs
 from aidn_pipeline.engine.outcome import StageResult
@@ -105,6 +107,8 @@ class StageLoop:
         self._urgency = urgencies(self._needs, {name: last.get(name) for name in names})
         self._candidates: dict[str, Prepared] = {}
         self._flying: dict[str, Prepared] = {}
+        self._holding: dict[str, list[str]] = {}
+        """Devices by the stage that has them."""
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
         self._spared: dict[str, AidnError] = {}
         """Stages that failed, and cells that need one that did, without which the run goes on."""
@@ -112,6 +116,8 @@ class StageLoop:
         """How long the last stage of a component took in this run."""
         self._unsure: set[str] = set()
         """Stages that are done and not yet durable."""
+        self._devices = device_names(budget.gpu)
+        """Those that no stage has for itself."""
         self._asked = False
         """Whether the running stages have been asked to end."""
 
@@ -215,7 +221,9 @@ class StageLoop:
 
     def _start(self, name: str, prepared: Prepared) -> None:
         self._flying[name] = prepared
-        row = prepared.row
+        row, claim = prepared.row, prepared.stage.resources
+        devices, self._devices = self._devices[: claim.gpu], self._devices[claim.gpu :]
+        self._holding[name] = devices
         if self._seconds.get(row.component, BRIEF_S) >= BRIEF_S:
             # What is done is not kept waiting by what may take long.
             self._store.group.flush()
@@ -235,6 +243,7 @@ class StageLoop:
             force=name in self._forced and prepared.tries == 1,
             tries=prepared.tries,
             patience_s=patience_of(self._spec),
+            devices=tuple(devices),
             place=self._place,
         )
         self._executor.start(
@@ -257,7 +266,7 @@ class StageLoop:
                 self._ended(told)
 
     def _ended(self, ended: Ended) -> None:
-        prepared = self._flying.pop(ended.name)
+        prepared = self._landed(ended.name)
         self._observe(prepared, ended)
         try:
             if ended.answer is None:
@@ -272,6 +281,10 @@ class StageLoop:
         finally:
             if ended.name not in self._candidates:
                 self._front.settle(ended.name)
+
+    def _landed(self, name: str) -> Prepared:
+        self._devices += self._holding.pop(name, [])
+        return self._flying.pop(name)
 
     def _again(self, prepared: Prepared, error: AidnError) -> bool:
         retries, tries = prepared.stage.retries, prepared.tries
@@ -294,10 +307,17 @@ class StageLoop:
             "tries": prepared.tries if prepared.tries > 1 else None,
             "peak_memory": ended.peak_memory,
             "exit_code": ended.exit_code or None,
-            "log": str(ended.log) if ended.log is not None else None,
+            "log": self._place_of(ended.log),
         }
         if kept := {key: value for key, value in found.items() if value is not None}:
             self.observed[ended.name] = kept
+
+    def _place_of(self, log: Path | None) -> str | None:
+        """Within the store, which may be moved."""
+        root = self._store.root
+        if log is None or not log.is_relative_to(root):
+            return None if log is None else str(log)
+        return log.relative_to(root).as_posix()
 
     def _succeeded(self, name: str, reason: str, answer: StageAnswer) -> None:
         self.results[name] = StageResult(
@@ -353,8 +373,8 @@ class StageLoop:
         """Ends everything at once: a second signal, the end of the grace, a broken executor."""
         self._stop_for(error)
         self._executor.kill()
-        for name, prepared in list(self._flying.items()):
-            del self._flying[name]
+        for name in list(self._flying):
+            prepared = self._landed(name)
             self._front.settle(name)
             self._failed(prepared.stage, error, 0.0, prepared.row.reason)
 

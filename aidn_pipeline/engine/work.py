@@ -1,6 +1,7 @@
 """The work of a stage as a task: JSON in, JSON out, in whatever process it is done."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,6 +14,7 @@ from aidn_pipeline.core.events import Event
 from aidn_pipeline.core.fingerprint import canonical_json, digest_bytes
 from aidn_pipeline.core.index import ComponentSpec, Index
 from aidn_pipeline.core.stage import Description
+from aidn_pipeline.engine.budget import VISIBLE
 from aidn_pipeline.engine.fingerprint import Inputs, components
 from aidn_pipeline.engine.perform import Performer
 from aidn_pipeline.engine.stopping import StopFlag
@@ -46,6 +48,8 @@ class StageWork:
         tries: how many times it has been tried in this run, this time included.
         patience_s: how long another process that does the same work is waited for; None for as
             long as it takes.
+        devices: names of the GPUs that it has for itself, for CUDA_VISIBLE_DEVICES; none leaves
+            those that the run sees.
         place: of the store and the index, as `place_of` gives it; empty where they are open.
     """
 
@@ -59,6 +63,7 @@ class StageWork:
     force: bool = False
     tries: int = 1
     patience_s: float | None = None
+    devices: tuple[str, ...] = ()
     place: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -67,6 +72,7 @@ class StageWork:
         return {
             **value,
             "project": str(self.project),
+            "devices": list(self.devices),
             "inputs": {
                 port: [a.to_json() for a in found] if isinstance(found, tuple) else found.to_json()
                 for port, found in self.inputs.items()
@@ -82,7 +88,14 @@ class StageWork:
             else artifact_from_json(found)
             for port, found in value["inputs"].items()
         }
-        return cls(**{**value, "project": Path(value["project"]), "inputs": inputs})
+        return cls(
+            **{
+                **value,
+                "project": Path(value["project"]),
+                "inputs": inputs,
+                "devices": tuple(value["devices"]),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +152,9 @@ def perform_task(
         return _perform(work, emit, stop, opened).to_json()
     place = work.place
     index = prepare(place)
+    if work.devices:
+        # This process has not used a device yet: what is imported here reads it before it does.
+        os.environ[VISIBLE] = ",".join(work.devices)
     with Store.open(Path(place["store"]), durability=place["durability"]) as store:
         return _perform(work, emit, stop, Opened(store, index)).to_json()
 

@@ -38,23 +38,25 @@ class Disk:
     def write(self, fd: int, data: bytes | memoryview, path: Path) -> None:
         """Writes all of `data`, in blocks."""
         view = memoryview(data)
-        while view:
-            self.before("write", path)
-            view = view[os.write(fd, view[:BLOCK]) :]
+        with _needing(len(view)):
+            while view:
+                self.before("write", path)
+                view = view[os.write(fd, view[:BLOCK]) :]
 
     def append(self, fd: int, line: bytes, path: Path) -> None:
         """Writes a line with one call, so that a reader sees a prefix of it at worst."""
-        self.before("append", path)
-        written = os.write(fd, line)
-        if written != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        with _needing(len(line)):
+            self.before("append", path)
+            if os.write(fd, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     def allocate(self, fd: int, size: int, path: Path) -> None:
         """Reserves space first, so that a full disk is an error before the first byte."""
         self.before("allocate", path)
         if size and hasattr(os, "posix_fallocate"):
             try:
-                os.posix_fallocate(fd, 0, size)
+                with _needing(size):
+                    os.posix_fallocate(fd, 0, size)
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
                     raise
@@ -139,6 +141,23 @@ class Disk:
             path.unlink(missing_ok=True)
 
 
+FULL = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file would exceed the size limit",
+}
+
+
+@contextmanager
+def _needing(size: int) -> Iterator[None]:
+    """Says in an error how many bytes were to be written."""
+    try:
+        yield
+    except OSError as error:
+        error.add_note(f"{size:,} bytes needed, ")
+        raise
+
+
 @contextmanager
 def typed(path: Path, doing: str) -> Iterator[None]:
     """Turns what the operating system says into the store's errors, naming the path.
@@ -151,9 +170,9 @@ def typed(path: Path, doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or str(path)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise StorageFull(
-                f"no space left while {doing}: {_free(path)}",
+                f"{FULL[error.errno]} while {doing}: {_needed(error)}{_free(path)}",
                 where=str(place),
                 remedy="make space and run the same command again; nothing finished is lost",
             ) from error
@@ -170,6 +189,10 @@ def typed(path: Path, doing: str) -> Iterator[None]:
                 remedy="check the disk, or move the store to a local one with AIDN_HOME",
             ) from error
         raise StoreError(f"{error.strerror or error} while {doing}", where=str(place)) from error
+
+
+def _needed(error: OSError) -> str:
+    return next(iter(getattr(error, "__notes__", ())), "")
 
 
 def _free(path: Path) -> str:

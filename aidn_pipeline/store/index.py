@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,6 +126,31 @@ def _row(payload: dict[str, Any], sequence: int, offset: int, size: int) -> Row:
     return Row(number, kind, run, family, base, sequence, offset, size)
 
 
+@cache
+def boot() -> int:
+    """A number for the time since the machine started; the same one where nothing tells."""
+    try:
+        name = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    except OSError:
+        name = b""
+    return int(blake3(name).hexdigest(4), 16) >> 1
+
+
+def _is_of_this_boot(db: sqlite3.Connection) -> bool:
+    # Of a file that was never flushed a power cut leaves some pages old and some new: rows may be
+    # missing of what it says it covers.
+    return bool(db.execute("PRAGMA application_id").fetchone()[0] == boot())
+
+
+def _empty(db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    if not _is_of_this_boot(db):  # another process may have been faster
+        db.execute("DELETE FROM line")
+        db.execute("DELETE FROM covered")
+        db.execute(f"PRAGMA application_id={boot()}")
+    db.execute("COMMIT")
+
+
 class JournalIndex:
     """Newest line of each (kind, key), with its place in the journal.
 
@@ -154,13 +180,16 @@ class JournalIndex:
     def _connect(self, where: str) -> sqlite3.Connection:
         db = sqlite3.connect(where, isolation_level=None, timeout=10)
         try:
-            # No flushes: whatever a power cut leaves is checked against the journal and remade.
+            # No flushes: what was written before the machine last started is not believed.
             db.execute("PRAGMA synchronous=OFF")
             if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
                 db.executescript(
                     "BEGIN IMMEDIATE; DROP TABLE IF EXISTS line; DROP TABLE IF EXISTS covered;"
-                    f"{TABLES}{SEARCHES} PRAGMA user_version={VERSION}; COMMIT"
+                    f"{TABLES}{SEARCHES} PRAGMA user_version={VERSION};"
+                    f"PRAGMA application_id={boot()}; COMMIT"
                 )
+            elif not _is_of_this_boot(db):
+                _empty(db)
         except DAMAGE:
             db.close()
             raise

@@ -43,7 +43,6 @@ from support.power import (
     left,
     prepare,
     state,
-    wrong,
 )
 
 from aidn_pipeline.store.disk import Disk
@@ -77,7 +76,6 @@ class Undisturbed:
 
     state: dict[str, Any]
     keys: dict[str, str]
-    wrong_before: dict[str, str]
     seconds: float
     calls: int
 
@@ -104,7 +102,7 @@ class Series:
                 said = acknowledged(project)
                 drive.power_on()
                 try:
-                    lost += broken_promises(home, project, expected.wrong_before, expected.keys)
+                    lost += broken_promises(home, project, expected.keys)
                     problems += self._again(cut.scenario, home, project, expected)
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
                     where = getattr(error, "where", "")
@@ -131,7 +129,6 @@ class Series:
             with Drive(self._kind) as drive:
                 home, project = drive.root / "home", folder / "project"
                 self._prepare(drive, scenario, home, project)
-                before = wrong(home) if home.exists() else {}
                 disk = CuttingDisk(drive, durable=self._durable)
                 began = time.monotonic()
                 SCENARIOS[scenario](home, project, disk)
@@ -139,7 +136,7 @@ class Series:
                 keys = fingerprints(project / "past") | fingerprints(project)
                 found = state(home)
             shutil.rmtree(folder)
-            self._known[scenario] = Undisturbed(found, keys, before, seconds, disk.calls)
+            self._known[scenario] = Undisturbed(found, keys, seconds, disk.calls)
         return self._known[scenario]
 
     def _until_cut(self, drive: Drive, cut: Cut, project: Path, seconds: float) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from support.source import ROOT
 
 SCRIPT = Path(__file__).with_name("kill_series.py")
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 
 
 def series(folder: Path, *arguments: str) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def series(folder: Path, *arguments: str) -> list[dict[str, Any]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=290,
+        timeout=880,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line) for line in results.read_text().splitlines()]
@@ -49,6 +49,6 @@ def test_every_planted_fault_is_found(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=290,
+        timeout=880,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,6 +13,7 @@ SCRIPT = Path(__file__).with_name("two_runners.py")
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(900)
 def test_two_runners_at_once_do_everything_once_and_name_whom_they_wait_for(tmp_path):
     results = tmp_path / "runners.jsonl"
     done = subprocess.run(
@@ -21,7 +22,7 @@ def test_two_runners_at_once_do_everything_once_and_name_whom_they_wait_for(tmp_
         capture_output=True,
         text=True,
         check=False,
-        timeout=290,
+        timeout=880,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [json.loads(line) for line in results.read_text().splitlines()]

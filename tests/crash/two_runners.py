@@ -37,7 +37,7 @@ NO_WAIT = "run.wait=false"
 WAITS = re.compile(r"^(\S+): waits for process (\d+) ", re.MULTILINE)
 PROMPT_S = 1.0
 KINDS = ("together", "wakes", "together", "killed", "together", "refused")
-LIMIT_S = 120.0
+LIMIT_S = 600.0
 
 
 class Round:

@@ -36,6 +36,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a task sets in its own process is this one's here.
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
 @pytest.fixture
 def backwards() -> BackwardsExecutor:
     return BackwardsExecutor()
@@ -125,6 +131,24 @@ def test_what_runs_together_stays_within_the_budget(store, backwards, claim, mos
     spec = claiming(three(), one=claim, two=claim, three=claim)
     assert run(store, spec, executor=backwards).status == "done"
     assert max(map(len, backwards.together)) == most
+
+
+def test_a_stage_has_the_devices_it_claims_for_itself(store, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7")
+    found: dict[str, list[str]] = {}
+
+    def look(task: Task) -> None:
+        found[task.name] = task.payload["devices"]
+
+    one, two = Claim(gpu=1), Claim(gpu=2)
+    spec = claiming(three(stage("plain", "write", text="plain")), one=two, two=one, three=one)
+    spec = replace(spec, run={"resources": {"cpu": 4}})
+    executor = BackwardsExecutor(before=look)
+    assert run_pipeline(spec, store, INDEX, store.root.parent, executor=executor).status == "done"
+    assert found["one"] == ["3", "5"]
+    assert found["two"] == ["7"]
+    assert len(found["three"]) == 1
+    assert found["plain"] == []
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_no_flipped_bit_of_a_store_is_served():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_no_flipped_bit_of_a_bundle_or_a_project_is_served():
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--flips", "40", "--only", "project"],
@@ -43,7 +44,7 @@ def test_no_flipped_bit_of_a_bundle_or_a_project_is_served():
         capture_output=True,
         text=True,
         check=False,
-        timeout=290,
+        timeout=880,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

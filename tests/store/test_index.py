@@ -1,7 +1,9 @@
 """The index covers the journal without holes, whatever other processes do to its file."""
 
+import sqlite3
+
 from aidn_pipeline.store.disk import Disk
-from aidn_pipeline.store.index import JournalIndex, row_of
+from aidn_pipeline.store.index import JournalIndex, boot, row_of
 from aidn_pipeline.store.journal import JournalFile
 from aidn_pipeline.store.store import Store
 
@@ -39,3 +41,16 @@ def test_emptying_the_index_keeps_its_file(tmp_path):
         assert (tmp_path / "s" / "index.sqlite").stat().st_ino == file
         two.records.append("note", "b", {"n": 2})
         assert [one.records.get("note", key) for key in "ab"] == [{"n": 1}, {"n": 2}]
+
+
+def test_what_a_power_cut_left_of_the_index_is_not_believed(tmp_path):
+    with Store.open(tmp_path / "s") as store:
+        for name in "ab":
+            store.records.append("run", name, {"run": name, "recipe": "toy"})
+    # Of the pages that were never flushed some are old: the rows went, what is covered stayed.
+    with sqlite3.connect(tmp_path / "s" / "index.sqlite") as db:
+        db.execute("DELETE FROM line")
+        db.execute(f"PRAGMA application_id={boot() ^ 1}")
+    db.close()
+    with Store.open(tmp_path / "s") as store:
+        assert [run["run"] for run in store.records.runs(5)] == ["b", "a"]

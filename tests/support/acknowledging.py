@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,7 @@ class Many(Stage[TextIn, FolderOut]):
         note(ctx, "many")
         text = ctx.files(inputs.file)[""].read_text()
         files = {f"part/{size}.txt": bytes_of(text, size) for size in SIZES}
-        folder = ctx.save(Folder, files)
-        acknowledge(ctx.project, "object", digest=folder.digest, folder=True)
-        return FolderOut(folder)
+        return FolderOut(ctx.save(Folder, files))
 
 
 @component("stage", "tally")
@@ -110,8 +108,6 @@ class Trials(Stage[TextIn, TextOut]):
                 continue
             stage = {"use": "tally", "by": by, "steps": self.steps}
             (out,) = ctx.map([Job(label=f"trial {by}", stage=stage, inputs={"file": inputs.file})])
-            for artifact in out.values():
-                acknowledge(ctx.project, "object", digest=artifact.digest, folder=False)
             told[by] = ctx.load(out["metrics"])["value"]
             ctx.journal.append({"kind": "finish", "by": by, "value": told[by]})
             acknowledge(ctx.project, "trial", work=work, by=by)
@@ -144,9 +140,7 @@ class Begin(Stage[NoInputs, TextOut]):
 
     def run(self, inputs: NoInputs, ctx: StageContext) -> TextOut:
         note(ctx, "begin")
-        file = ctx.save(File, self.text.encode())
-        acknowledge(ctx.project, "object", digest=file.digest, folder=False)
-        return TextOut(file)
+        return TextOut(ctx.save(File, self.text.encode()))
 
 
 INDEX = Index([spec_of(target) for target in (*toys.STAGES, Begin, Many, Tally, Trials, Number)])
@@ -157,6 +151,24 @@ def stage(
 ) -> StageSpec:
     refs = {p: (PortRef.parse(text),) for p, text in (inputs or {}).items()}
     return StageSpec(name=name, stage=complete(INDEX, "stage", {"use": use, **fields}), inputs=refs)
+
+
+def wide(text: str = "hello", steps: int = 3) -> PipelineSpec:
+    """The same with cells side by side, one of which fails, one skipped stage, and a gathering."""
+    base = whole(text, steps)
+    cells, gathered = [], []
+    for by in (2, 3, 4):
+        name, cell = f"cell[by={by}]", {"by": by}
+        made = stage(name, "tally", {"file": "start.file"}, by=by, steps=2)
+        cells.append(replace(made, cell=cell, on_failure="continue"))
+        gathered.append(PortRef(name, "file", cell=(("by", by),)))
+    bad = stage("cell[by=0]", "boom", {"file": "start.file"}, kind="data")
+    cells.append(replace(bad, cell={"by": 0}, on_failure="continue"))
+    gathered.append(PortRef("cell[by=0]", "file", cell=(("by", 0),)))
+    skipped = replace(stage("never", "upper", {"file": "start.file"}), skip="when: false")
+    joined = replace(stage("joined", "collect"), inputs={"files": tuple(gathered)})
+    more = {s.name: s for s in (*cells, skipped, joined)}
+    return replace(base, stages={**base.stages, **more})
 
 
 def whole(text: str = "hello", steps: int = 4) -> PipelineSpec:

@@ -6,6 +6,7 @@ What such a child leaves behind when it dies becomes a child of this process too
 
 import atexit
 import ctypes
+import gc
 import importlib
 import os
 import random
@@ -23,9 +24,9 @@ from typing import Literal
 from aidn_pipeline.cli.main import main
 
 Target = Literal["group", "runner", "worker"]
-LIMIT_S = 300
+LIMIT_S = 600
 """Seconds after which a run is taken to hang."""
-PATIENCE_S = 3.0
+PATIENCE_S = 10.0
 """Seconds that the processes of a dead runner have to notice."""
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -217,4 +218,5 @@ def warm_up(arguments: Sequence[str], project: Path) -> Ended:
                 importlib.import_module(name)
     with chdir(project), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         main([*(word for word in arguments if word != "--json"), "--plan"])
+    gc.freeze()  # else a collection in a child touches, and copies, all that is shared
     return ended

@@ -1,18 +1,20 @@
 """What is done on a drive until its power is cut, and what must be true of it afterwards."""
 
+import json
 import os
 import shutil
 import signal
 import sqlite3
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import Event, RunStarted, StageFinished
 from aidn_pipeline.core.fingerprint import digest_bytes
+from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.run import RunResult, run_pipeline
 from aidn_pipeline.errors import StoreError
 from aidn_pipeline.store.check import check
@@ -46,11 +48,18 @@ class Telling:
             acknowledge(self._project, "stage", key=f"{self._of}/{event.stage}")
 
 
-def run(home: Path, project: Path, disk: Disk, text: str = NEW, steps: int = 4) -> RunResult:
+def run(
+    home: Path,
+    project: Path,
+    disk: Disk,
+    text: str = NEW,
+    steps: int = 4,
+    made: Callable[[str, int], PipelineSpec] = whole,
+) -> RunResult:
     """One pipeline, and its folder written beside the store, as a bundle is."""
     with Store.open(home, disk=disk) as store:
         told = Telling(project, text, steps)
-        done = run_pipeline(whole(text, steps), store, INDEX, project, listeners=[told])
+        done = run_pipeline(made(text, steps), store, INDEX, project, listeners=[told])
         if done.error is not None:
             raise done.error
         keys = {f"{text}/{steps}/{name}": ended.fingerprint for name, ended in done.stages.items()}
@@ -115,6 +124,7 @@ def prepare(scenario: str, home: Path, project: Path) -> None:
         store.objects.put(b"of an attempt that was never finished")
     if scenario == "mending":
         damage(home, last)
+    (project / "wrong").write_text(json.dumps(list(wrong(home))))
 
 
 def damage(home: Path, last: RunResult) -> None:
@@ -123,6 +133,7 @@ def damage(home: Path, last: RunResult) -> None:
         broken = store.objects.path(last.stages["tally"].outputs["file"].digest)
         work = store.work("a" * 64)
         work.begin("b3:w")
+        work.append({"kind": "told", "step": 1})
     for file in (broken, work.folder / "journal.log"):
         file.chmod(0o644)
         file.write_bytes(b"X" + file.read_bytes()[1:])
@@ -217,17 +228,16 @@ def fingerprints(project: Path) -> dict[str, str]:
     return {key: fingerprint for stages in done for key, fingerprint in stages.items()}
 
 
-def broken_promises(
-    home: Path, project: Path, known: Collection[str], keys: Mapping[str, str]
-) -> list[str]:
+def broken_promises(home: Path, project: Path, keys: Mapping[str, str]) -> list[str]:
     """What was acknowledged and is not so, read right after the power came back.
 
     Args:
         home: the store.
         project: where the acknowledgements are.
-        known: ids and paths that `check` found fault with before it all began.
         keys: fingerprints of an undisturbed doing, as `fingerprints` gives them.
     """
+    before = project / "wrong"
+    known = json.loads(before.read_text()) if before.exists() else []
     with Store.open(home, durability="process") as store:
         found = findings(store)
         problems = [f"{place}: {what}" for place, what in found.items() if place not in known]
@@ -319,7 +329,6 @@ def _out(store: Store, line: Mapping[str, Any], _: Mapping[str, str]) -> str:
 
 
 PROMISES: dict[str, Callable[[Store, Mapping[str, Any], Mapping[str, str]], str]] = {
-    "object": _object,
     "stage": _stage,
     "checkpoint": _checkpoint,
     "entry": _entry,

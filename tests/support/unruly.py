@@ -168,3 +168,15 @@ def work(
         "threads": len(os.listdir("/proc/self/task")),  # noqa: PTH208
         "dice": __import__("random").random(),
     }
+
+
+def threads_and_cuda(
+    _payload: Mapping[str, Any], _emit: Callable[[Event], None], _stop: StopFlag
+) -> Mapping[str, Any]:
+    """What a process inherited from a server that has imported what a training needs."""
+    torch = sys.modules.get("torch")
+    return {
+        "torch": torch is not None,
+        "cuda": torch is not None and torch.cuda.is_initialized(),
+        "threads": len(os.listdir("/proc/self/task")),  # noqa: PTH208
+    }

@@ -10,14 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from aidn_pipeline.engine.executors.linux import punch_hole
+from aidn_pipeline.store.logs import readable
 
 KEPT = 8 * 1024 * 1024
 """Bytes that are kept of the beginning, and as many of the end."""
 SLACK = 4 * 1024 * 1024
 BLOCK = 4096
-LINE = 400
-"""Characters that are shown of one line."""
 READ = 64 * 1024
+"""Bytes that one look reads."""
 LIVE_LINES = 20
 """Lines that one look shows; of more, the last ones."""
 
@@ -107,17 +107,3 @@ class Follower:
         self._half = self._half[-READ:]
         left_out += sum(map(len, whole[:-LIVE_LINES]))
         return [text for line in whole[-LIVE_LINES:] if (text := readable(line))], left_out
-
-
-def last_lines(fd: int, start: int, number: int = 12) -> list[str]:
-    """The last lines that were written from `start` on."""
-    size = os.fstat(fd).st_size
-    begin = max(start, size - READ)
-    lines = os.pread(fd, size - begin, begin).split(b"\n")
-    return [text for line in lines if (text := readable(line))][-number:]
-
-
-def readable(line: bytes) -> str:
-    """A line as it stands on a screen: what a carriage return overwrote is gone."""
-    text = line.rstrip(b"\r").rsplit(b"\r", 1)[-1].decode(errors="replace").rstrip("\0 ")
-    return text if len(text) <= LINE else text[:LINE] + "..."

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.events import StageOutput, event_from_json, event_to_json
@@ -20,6 +21,7 @@ from aidn_pipeline.engine.executors.connection import Connection
 from aidn_pipeline.engine.failure import error_from_json, error_to_json
 from aidn_pipeline.engine.stopping import GRACE_S
 from aidn_pipeline.errors import StageDied
+from aidn_pipeline.store.logs import last_lines
 
 STEP_S = 0.25
 """Longest sleep between two looks at deadlines and logs."""
@@ -28,6 +30,8 @@ AFTER_GRACE_S = 2.0
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes of one event or answer; more is no message of ours."""
 PIPE_SIZE = 1 << 20
+LAST = 12
+"""Lines of its output that are told of a process that ended without a word."""
 LOST_S = 5.0
 """Seconds to wait for the processes of a server that died, which die with it."""
 
@@ -284,7 +288,7 @@ class ProcessExecutor:
                 memory=memory,
                 out_of_memory=_grew(running.oom_kills, linux.out_of_memory_kills()),
                 log=running.task.log,
-                last=capture.last_lines(running.log, running.follower.start),
+                last=_last_lines(running),
             )
             running.error = error_to_json(error)
         os.close(running.pipe)
@@ -343,6 +347,11 @@ def _enlarge(pipe: int) -> None:
     # A task must not wait for a runner that is busy; a user at the limit of pipes keeps small ones.
     with contextlib.suppress(OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+
+
+def _last_lines(running: Running) -> list[str]:
+    place = running.task.log or Path(f"/proc/self/fd/{running.log}")
+    return last_lines(place, LAST, start=running.follower.start)
 
 
 def _until_gone(pipe: int) -> None:
