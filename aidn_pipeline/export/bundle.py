@@ -7,7 +7,8 @@ is loaded, and so is a model whose code has changed since.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from aidn_pipeline.core.describe import build
 from aidn_pipeline.core.fingerprint import JSON, canonical_json, digest_bytes
@@ -35,6 +37,10 @@ WEIGHTS = "weights.safetensors"
 TOLERANCE = {"absolute": 1e-4, "relative": 1e-3}
 """How far outputs may lie from the golden ones: kernels of another machine add in another order."""
 ROWS = 8192
+SPARE = 8
+"""How many times as much as the file holds a model may have registered while it is built."""
+SPARE_NUMBERS = 2**20
+"""Numbers that may be registered beyond that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +291,10 @@ def build_predictor(
     with torch.random.fork_rng(devices=[]):
         make = build(index, "model", description["model"])
         # Sizes are compared before memory is taken for them: they may be anybody's.
-        if (outline := _outline(make, signature)) is not None:
-            _refuse_other_sizes(_tensors(outline), tensors, description)
-        model: nn.Module = make(signature=signature)
+        with no_larger_than(tensors):
+            if (outline := _outline(make, signature)) is not None:
+                _refuse_other_sizes(_tensors(outline), tensors, description)
+            model: nn.Module = make(signature=signature)
         preprocess = nn.Sequential(*(build(index, "transform", d)() for d in transforms))
     own = _tensors(model)
     _refuse_other_sizes(own, tensors, description)
@@ -305,6 +312,36 @@ def _outline(make: Callable[..., nn.Module], signature: Signature) -> nn.Module 
             return make(signature=signature)
     except RuntimeError:
         return None
+
+
+@contextmanager
+def no_larger_than(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Ends the building of a model that has far more parameters than the file has tensors.
+
+    A description may ask for any number of layers, which would be built until memory is full.
+
+    Raises:
+        CorruptObject: once it is clear that they cannot be the ones of the file.
+    """
+    most, left = SPARE * len(tensors) + SPARE, SPARE * sum(t.numel() for t in tensors.values())
+    left += SPARE_NUMBERS
+
+    def count(_: nn.Module, name: str, parameter: Tensor | None) -> None:
+        nonlocal most, left
+        most -= 1
+        left -= 0 if parameter is None else parameter.numel()
+        if min(most, left) < 0:
+            raise CorruptObject(
+                "the model that is described is larger than its weights",
+                where=f"{WEIGHTS} ({name})",
+                remedy="train and export it again",
+            )
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """The index: a SQLite cache of where the journal says what. Never believed, only asked."""
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,9 @@ CREATE INDEX IF NOT EXISTS family ON line (family);
 CREATE INDEX IF NOT EXISTS base ON line (base);
 CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER);
 """
+
+SCHEMA = [part.strip().replace(" IF NOT EXISTS", "") for part in TABLES.split(";") if part.strip()]
+"""The same as SQLite keeps it."""
 
 DAMAGE = (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError, MemoryError)
 """What SQLite raises over a damaged file; names that are no UTF-8 come as a ValueError."""
@@ -34,7 +38,7 @@ class JournalIndex:
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect(str(self._path))
-        except DAMAGE:
+        except (*DAMAGE, OSError):
             return self._anew()
 
     def _anew(self) -> sqlite3.Connection:
@@ -47,10 +51,20 @@ class JournalIndex:
             return self._connect(":memory:")
 
     def _connect(self, where: str) -> sqlite3.Connection:
+        if where != ":memory:":
+            # SQLite would make it readable by all whom the umask lets in.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            os.close(os.open(where, flags, 0o600))
         db = sqlite3.connect(where, isolation_level=None, timeout=10)
         try:
             # No flushes: whatever a power cut leaves is checked against the journal and remade.
-            db.executescript("PRAGMA synchronous=OFF;" + TABLES)
+            db.executescript("PRAGMA trusted_schema=OFF; PRAGMA synchronous=OFF")
+            schema = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
+            found = [sql for (sql,) in db.execute(schema)]
+            if found != SCHEMA[: len(found)]:
+                # Views and triggers are code: in tables of another make nothing is looked up.
+                raise sqlite3.DatabaseError("the index was made by something else")
+            db.executescript(TABLES)
         except DAMAGE:
             db.close()
             raise
@@ -60,10 +74,10 @@ class JournalIndex:
         """Offset and sequence number up to which the journal has been taken in."""
         try:
             row = self._db.execute("SELECT offset, sequence FROM covered").fetchone()
+            return (int(row[0]), int(row[1])) if row else (0, 0)
         except DAMAGE:
             self.clear()
-            row = None
-        return (int(row[0]), int(row[1])) if row else (0, 0)
+            return 0, 0
 
     def take(self, lines: Iterable[Line]) -> None:
         """Takes new lines in, in one transaction; lines behind a gap are left for later.

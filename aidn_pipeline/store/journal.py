@@ -2,21 +2,26 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from blake3 import blake3
 
 from aidn_pipeline.core.fingerprint import canonical_json
 from aidn_pipeline.errors import CorruptObject, StoreError
 from aidn_pipeline.store.disk import Disk, typed
+from aidn_pipeline.store.lines import finite, is_entry, is_line, refuse_constant
 
 HEAD_PARTS = 3
 """Sequence, length and sum, each followed by a space."""
 LONGEST_HEAD = 64
 """Bytes; no line has a longer head."""
+LONGEST_LINE = 64 * 2**20
+"""Bytes of the longest line that is written or read."""
+DECODER = json.JSONDecoder(parse_float=finite, parse_constant=refuse_constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class JournalFile:
         Raises:
             CorruptObject: if it is damaged.
         """
-        with self.path.open("rb") as file:
+        with _opened(self.path) as file:
             file.seek(offset)
             data = file.read(size)
         return parse(self.path, data, offset)
@@ -71,7 +76,7 @@ class JournalFile:
     def cut_torn_tail(self) -> None:
         """Removes an unfinished last line; call under the lock, after `new_lines`."""
         if self.path.exists() and self.path.stat().st_size > self.end:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+            fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 self._disk.truncate(fd, self.end, self.path)
                 self._disk.sync(fd, self.path)
@@ -126,8 +131,18 @@ class JournalFile:
 
 
 def encode(sequence: int, payload: Mapping[str, Any]) -> bytes:
-    """One line as bytes."""
+    """One line as bytes.
+
+    Raises:
+        StoreError: if it is too long to be read again.
+    """
     body = canonical_json(dict(payload))
+    if len(body) > LONGEST_LINE - LONGEST_HEAD:
+        raise StoreError(
+            f"a line of {len(body):,} bytes is too long for a journal",
+            where=str(payload.get("kind", "")),
+            remedy=f"keep it below {LONGEST_LINE:,} bytes; larger values are artifacts",
+        )
     head = f"{sequence} {len(body)}"
     return f"{head} {_sum(head, body)} ".encode() + body + b"\n"
 
@@ -152,15 +167,29 @@ def parse(path: Path, data: bytes, offset: int) -> Line:
             or _sum(head, body).encode() != total
         ):
             raise damaged(path, offset)
-        return Line(int(sequence), offset, len(data), json.loads(body))
+        payload = DECODER.decode(body.decode())
+        if not _check(path)(payload):
+            raise damaged(path, offset)
+        return Line(int(sequence), offset, len(data), payload)
     except (ValueError, RecursionError):
         raise damaged(path, offset) from None
+
+
+def _check(path: Path) -> Callable[[Any], bool]:
+    # What lines must say: those of the store's journal, of a work's, and any other.
+    if path.parent.name == "journal":
+        return is_line
+    return is_entry if path.parent.parent.name == "work" else _is_object
+
+
+def _is_object(payload: Any) -> bool:
+    return isinstance(payload, dict)
 
 
 def damaged(path: Path, offset: int) -> CorruptObject:
     """The error for a line that cannot be believed."""
     return CorruptObject(
-        "a journal line does not match its checksum",
+        "a journal line does not match its checksum, or says nothing that is known",
         where=f"{path} at byte {offset}",
         remedy="`aidn-run check` lists the damage; restore the file from a copy, or remove the "
         "store's folder to start from nothing",
@@ -174,7 +203,7 @@ def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
         CorruptObject: at the first damaged line.
     """
     try:
-        file = path.open("rb")
+        file = _opened(path)
     except FileNotFoundError:
         if offset:
             raise damaged(path, 0) from None
@@ -184,7 +213,7 @@ def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
         if size < offset:
             raise damaged(path, size)
         file.seek(offset)
-        for data in file:
+        while data := file.readline(LONGEST_LINE + 1):
             if not data.endswith(b"\n") and is_torn(data):
                 return
             line = parse(path, data, offset)
@@ -195,9 +224,18 @@ def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
             yield line
 
 
+def _opened(path: Path) -> BinaryIO:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise damaged(path, 0)
+    return os.fdopen(fd, "rb")
+
+
 def is_torn(data: bytes) -> bool:
     """Whether bytes without a newline are the beginning of a line that was never finished."""
     parts = data.split(b" ", 3)
     if len(parts) <= HEAD_PARTS:
         return len(data) < LONGEST_HEAD and all(part.isalnum() or not part for part in parts)
-    return parts[1].isdigit() and len(parts[3]) <= int(parts[1])
+    known = parts[1].isdigit() and len(parts[1]) <= len(str(LONGEST_LINE))
+    return known and len(parts[3]) <= int(parts[1]) <= LONGEST_LINE

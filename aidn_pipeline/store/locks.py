@@ -28,7 +28,7 @@ class Locks:
             shared: others may hold it shared at the same time.
         """
         kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.fcntl(fd, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, _request(kind, name))
         except (BlockingIOError, PermissionError):
@@ -58,7 +58,7 @@ class Locks:
         """Whether a live owner holds the lock for itself alone, this process included."""
         if not self._path.exists():
             return False
-        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _request(fcntl.F_RDLCK, name))
             return _kind(answer) != fcntl.F_UNLCK
@@ -67,7 +67,7 @@ class Locks:
 
 
 def _request(kind: int, name: str) -> bytes:
-    offset = int.from_bytes(blake3(name.encode()).digest()[:7], "big")
+    offset = int.from_bytes(blake3(name.encode(errors="surrogateescape")).digest()[:7], "big")
     # `struct flock` of Linux, and of macOS.
     if sys.platform == "darwin":
         return struct.pack("qqihh", offset, 1, 0, kind, os.SEEK_SET)

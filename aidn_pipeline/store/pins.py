@@ -42,7 +42,8 @@ class Pins:
         self._named.update(new)
 
     def _append(self, path: Path, lines: bytes) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(path, flags, 0o600)
         try:
             end = os.fstat(fd).st_size
             try:
@@ -62,7 +63,9 @@ def pinned(root: Path, locks: Locks) -> set[str]:
     for folder in sorted(tmp.iterdir()) if tmp.is_dir() else ():
         if locks.held(f"tmp/{folder.name}"):
             try:
-                found.update((folder / FILE).read_text().split())
-            except FileNotFoundError:
+                fd = os.open(folder / FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except (FileNotFoundError, NotADirectoryError):
                 continue
+            with os.fdopen(fd, encoding="utf-8", errors="replace") as lines:
+                found.update(lines.read().split())
     return found

@@ -15,6 +15,7 @@ from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.disk import Disk, typed
 from aidn_pipeline.store.journal import JournalFile
 from aidn_pipeline.store.objects import check_name, hash_file
+from aidn_pipeline.store.places import refuse_leading_out_of_work
 from aidn_pipeline.store.scratch import Scratch
 
 
@@ -25,6 +26,7 @@ class Work:
     """
 
     def __init__(self, folder: Path, disk: Disk, scratch: Scratch) -> None:
+        refuse_leading_out_of_work(folder)
         self.folder = folder
         self._disk = disk
         self._scratch = scratch
@@ -140,8 +142,9 @@ class Work:
         """
         paths = {}
         for name, ref in record.files.items():
+            check_name(name)
             path = self.folder / "checkpoints" / str(record.number) / name
-            if not path.is_file() or hash_file(path) != ref.digest:
+            if path.is_symlink() or not path.is_file() or hash_file(path) != ref.digest:
                 raise CorruptObject(
                     f"checkpoint {record.number} is damaged",
                     where=str(path),
