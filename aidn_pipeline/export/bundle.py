@@ -29,6 +29,7 @@ from aidn_pipeline.errors import AidnError, CorruptObject, ModelNotFound, NewerF
 from aidn_pipeline.export.document import oddities, oddities_of
 from aidn_pipeline.export.rows import tensor_of
 from aidn_pipeline.inputs.forward import arguments_of
+from aidn_pipeline.store.objects import hash_file
 
 FORMAT = 1
 MODEL = "model/"
@@ -37,6 +38,8 @@ WEIGHTS = "weights.safetensors"
 TOLERANCE = {"absolute": 1e-4, "relative": 1e-3}
 """How far outputs may lie from the golden ones: kernels of another machine add in another order."""
 ROWS = 8192
+LONGEST = 64 * 2**20
+"""Bytes of the longest `model.json` that is read: images of golden rows may be many."""
 SPARE = 8
 """How many times as much as the file holds a model may have registered while it is built."""
 SPARE_NUMBERS = 2**20
@@ -194,7 +197,7 @@ def load_bundle(folder: Path, index: Index) -> Predictor:
         NewerFormat: if a later release wrote it.
         UnknownComponent: if the model's component is not known here.
     """
-    missing = [name for name in (DOCUMENT, WEIGHTS) if not (folder / name).is_file()]
+    missing = [name for name in (DOCUMENT, WEIGHTS) if not _is_inside(folder, name)]
     if missing:
         raise ModelNotFound(
             f"no bundle: {missing[0]} is missing",
@@ -202,6 +205,12 @@ def load_bundle(folder: Path, index: Index) -> Predictor:
             remedy="name the folder that an export stage printed, or a registered model",
         )
     return open_bundle({name: folder / name for name in (DOCUMENT, WEIGHTS)}, index)
+
+
+def _is_inside(folder: Path, name: str) -> bool:
+    # A link may stand for a file of the folder, as those of Kubernetes do, and for no other.
+    place = (folder / name).resolve()
+    return place.is_file() and place.is_relative_to(folder.resolve())
 
 
 def open_bundle(files: Mapping[str, Path], index: Index) -> Predictor:
@@ -213,7 +222,7 @@ def open_bundle(files: Mapping[str, Path], index: Index) -> Predictor:
     document = read_document(files[DOCUMENT])
     weights = files[WEIGHTS]
     recorded = document["files"][WEIGHTS]
-    if digest_bytes(weights.read_bytes()) != recorded["digest"]:
+    if hash_file(weights) != recorded["digest"]:
         raise _corrupt(f"{WEIGHTS} is not what was exported", weights)
     try:
         predictor = build_predictor(document, read_weights(weights), index)
@@ -235,7 +244,10 @@ def read_document(path: Path) -> dict[str, Any]:
         CorruptObject: if a byte differs from what was exported, or it is no such document.
         NewerFormat: if a later release wrote it.
     """
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise _corrupt(f"{DOCUMENT} has more than {LONGEST:,} bytes", path)
     try:
         value: dict[str, Any] = json.loads(data)
         digest = value.pop("digest")

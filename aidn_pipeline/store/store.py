@@ -21,6 +21,8 @@ from aidn_pipeline.store.scratch import Scratch
 from aidn_pipeline.store.work import Work
 
 FORMAT = 1
+LONGEST_HEADER = 4096
+"""Bytes; no release writes as many."""
 HEADER = canonical_json({"format": FORMAT, "hash": "b3"}) + b"\n"
 
 
@@ -257,7 +259,8 @@ def check_header(header: Path) -> None:
         NewerFormat: if a later release wrote it.
         CorruptObject: if the header is not one of ours.
     """
-    data = header.read_bytes()
+    with header.open("rb") as file:
+        data = file.read(LONGEST_HEADER)
     if data == HEADER:
         return
     value: Any = None
@@ -268,7 +271,7 @@ def check_header(header: Path) -> None:
             and isinstance(value.get("format"), int)
             and value["format"] > FORMAT
         )
-    except ValueError:
+    except (ValueError, RecursionError):
         newer = False
     if newer:
         raise NewerFormat(
