@@ -16,6 +16,8 @@ AidnError                     1  anything of ours
 │   ├── NotTrusted               a workspace that names packages and was not trusted
 │   └── UnsupportedPlatform      Windows without WSL2
 ├── StageFailed               3  a stage raised; carries the stage's name
+│   ├── StageTimedOut            it took longer than its `timeout_s`
+│   └── StageDied                its process ended without a word
 ├── DataError                 3  data is missing, empty or not what was declared
 ├── MissingPackage            3  an optional package that is needed here is not installed
 ├── GateNotMet                4  a gate refused; nothing was registered
@@ -23,6 +25,7 @@ AidnError                     1  anything of ours
 │   ├── CorruptObject            bytes do not match their recorded hash
 │   ├── StorageFull
 │   ├── StorageUnwritable        read-only, foreign owner, an I/O error
+│   ├── NoLocks                  a network file system that cannot be trusted with two writers
 │   ├── NewerFormat
 │   └── Busy                     another live process holds the work
 ├── ModelNotFound             2  no such model, version or bundle
@@ -163,6 +166,14 @@ class StageFailed(AidnError):
     exit_code = 3
 
 
+class StageTimedOut(StageFailed):
+    """A stage took longer than its `timeout_s`."""
+
+
+class StageDied(StageFailed):
+    """The process of a stage ended without a word: killed, out of memory, or by itself."""
+
+
 class DataError(AidnError):
     """Data is missing, empty, damaged or not what was declared."""
 
@@ -195,6 +206,14 @@ class StorageFull(StoreError):
 
 class StorageUnwritable(StoreError):
     """The store is read-only, not ours, or its disk failed."""
+
+
+class Busy(StoreError):
+    """Another live process holds the work."""
+
+
+class NoLocks(StoreError):
+    """The locks of the store's file system would not keep two writers apart."""
 
 
 class NewerFormat(StoreError):

@@ -57,6 +57,9 @@ def asked(given: Sequence[str], *, verb: str = "run") -> Asked:
     forced = arguments.values.get("--force", ())
     if forced:
         changes.append(f"run.force={json.dumps(forced)}")
+    if arguments.has("--pdb"):
+        # The debugger opens on what was raised in this process.
+        changes.append("run.executor=inline")
     builder = AiModelBuilder.from_recipe(recipes[0]).configure(*changes)
     return Asked(
         builder,

@@ -11,6 +11,7 @@ from aidn_pipeline.cli.text import printable
 from aidn_pipeline.cli.words import VERBS
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.core.masking import masked
+from aidn_pipeline.engine.failure import RaisedElsewhere
 from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StageFailed, UsageError
 from aidn_pipeline.facade.result import run_json
 
@@ -41,6 +42,8 @@ def tell(
 def is_foreign(error: AidnError, cause: BaseException | None) -> bool:
     """Whether the cause is none of ours: a stage's own exception, or a bug."""
     foreign = cause is not None and not isinstance(cause, AidnError)
+    if isinstance(cause, RaisedElsewhere):
+        foreign = AidnError.__name__ not in cause.kinds
     return foreign and (isinstance(error, StageFailed) or type(error) is AidnError)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from aidn_pipeline.engine.failure import RaisedElsewhere
+
 OURS = Path(__file__).resolve().parents[1]
 INSTALLED = ("site-packages", "dist-packages")
 LIBRARY = Path(sysconfig.get_path("stdlib"))
@@ -27,13 +29,18 @@ def folded(error: BaseException, project: Path) -> str:
     if before is not None:
         lines += [folded(before, project), "", words, ""]
     lines.append("Traceback (most recent call last; --traceback shows every frame):")
-    lines += _frames(traceback.extract_tb(error.__traceback__), project)
-    lines.append("".join(traceback.format_exception_only(error)).rstrip())
+    if isinstance(error, RaisedElsewhere):
+        lines += [*_frames(error.frames, project), error.text]
+    else:
+        lines += _frames(traceback.extract_tb(error.__traceback__), project)
+        lines.append("".join(traceback.format_exception_only(error)).rstrip())
     return "\n".join(lines)
 
 
 def whole(error: BaseException) -> str:
     """The trace with every frame."""
+    if isinstance(error, RaisedElsewhere):
+        return error.trace
     return "".join(traceback.format_exception(error)).rstrip()
 
 

@@ -183,6 +183,8 @@ def told(found: Collection, *, applied: bool) -> str:
 def _row(removal: Removal) -> list[str]:
     if removal.work:
         return [f"unfinished work {removal.work[:12]}", "-", size(removal.size), "-"]
+    if removal.log:
+        return ["output of its stages", removal.run, size(removal.size), "-"]
     if not removal.fingerprint:
         return ["bytes that no result names", "-", size(removal.size), "-"]
     return [removal.stage, removal.run, size(removal.size), seconds(removal.seconds)]

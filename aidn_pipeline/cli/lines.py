@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from aidn_pipeline.cli.cells import shortened
-from aidn_pipeline.cli.progress import RunProgress, detail, trial_problem
+from aidn_pipeline.cli.progress import RunProgress, detail, output, trial_problem
 from aidn_pipeline.cli.text import number, printable, seconds
 from aidn_pipeline.core.events import (
     Event,
@@ -13,6 +13,8 @@ from aidn_pipeline.core.events import (
     Progress,
     RunStarted,
     StageFinished,
+    StageOutput,
+    StageRetried,
     StageStarted,
     StageWaiting,
     TrialFinished,
@@ -29,7 +31,9 @@ class Lines:
         self._out = out
         self._err = err or out
         self._progress = RunProgress()
-        self._last = time.monotonic()
+        self._begun = time.monotonic()
+        self._last: dict[str, float] = {}
+        """When something was said of each stage."""
 
     def __enter__(self) -> Self:
         return self
@@ -49,32 +53,45 @@ class Lines:
         if line:
             loud = isinstance(event, Notice) and event.level == "warning"
             print(printable(line), file=self._err if loud else self._out, flush=True)
-            self._last = time.monotonic()
+            self._last[self._progress.belongs_to(event)] = time.monotonic()
 
     def _line(self, event: Event) -> str:
         match event:
             case RunStarted():
                 return f"run {event.run}: {event.recipe}"
-            case StageStarted(action="reuse"):
-                return ""
             case StageStarted():
-                return f"{event.stage}: {event.action}, {shortened(event.reason)}"
+                told = f"{event.stage}: {event.action}, {shortened(event.reason)}"
+                return "" if event.action == "reuse" else told
             case StageWaiting():
-                return f"{self._progress.current}: waits for {event.holder}"
-            case StageFinished():
-                return _finished(event)
+                return f"{self._progress.belongs_to(event)}: waits for {event.holder}"
+            case StageFinished() | StageRetried():
+                return _ended(event)
             case TrialFinished():
-                return _trial(event)
+                return _trial(event, self._of(event))
+            case StageOutput():
+                return output(event)
             case Notice():
-                return event.text if event.level == "warning" else f"  {event.text}"
-            case Progress() if time.monotonic() - self._last >= EVERY_S:
-                current = self._progress.current
-                return f"{current}: {detail(self._progress.stages[current], time.monotonic())}"
+                indent = "" if event.level == "warning" else "  "
+                return f"{indent}{self._of(event)}{event.text}"
+            case Progress() if self._silent_s(event) >= EVERY_S:
+                name = self._progress.belongs_to(event)
+                return f"{name}: {detail(self._progress.stages[name], time.monotonic())}"
             case _:
                 return ""
 
+    def _of(self, event: Event) -> str:
+        """Begins a line of one of several stages that run at the same time."""
+        several = len(self._progress.at_work) > 1 and event.stage in self._progress.stages
+        return f"{event.stage}: " if several else ""
 
-def _finished(event: StageFinished) -> str:
+    def _silent_s(self, event: Event) -> float:
+        return time.monotonic() - self._last.get(self._progress.belongs_to(event), self._begun)
+
+
+def _ended(event: StageFinished | StageRetried) -> str:
+    if isinstance(event, StageRetried):
+        again = f"again in {seconds(event.wait_s)}" if event.wait_s else "again"
+        return f"{event.stage}: try {event.tries} of {event.most} failed, {again}: {event.problem}"
     if event.action == "reuse":
         return f"{event.stage}: reused"
     if event.action == "skip":
@@ -84,11 +101,11 @@ def _finished(event: StageFinished) -> str:
     return f"{event.stage}: done in {seconds(event.seconds)}"
 
 
-def _trial(event: TrialFinished) -> str:
+def _trial(event: TrialFinished, of: str) -> str:
     params = "  ".join(f"{k}={_short(v)}" for k, v in event.params.items())
     value = "failed" if event.value is None else number(event.value)
     mark = "  best so far" if event.best else ""
-    line = f"  trial {event.number + 1}/{event.total}: {value}  {params}{mark}"
+    line = f"  {of}trial {event.number + 1}/{event.total}: {value}  {params}{mark}"
     return "\n".join([line, *(f"    {problem}" for problem in trial_problem(event))])
 
 

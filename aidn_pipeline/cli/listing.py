@@ -17,6 +17,9 @@ from aidn_pipeline.facade.models import registered
 from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.store import Store
 
+NEWEST = 20
+"""Runs that are listed unless more are asked for."""
+
 
 def main(given: Sequence[str]) -> int:
     """Prints one list."""
@@ -24,7 +27,7 @@ def main(given: Sequence[str]) -> int:
     workspace = Workspace.around()
     if words[0] in workspace.index.groups():
         words = ("components", *words)
-    if words[0] not in LISTS or len(words) > (2 if words[0] == "components" else 1):
+    if words[0] not in LISTS or len(words) > (2 if words[0] in ("components", "runs") else 1):
         near = get_close_matches(words[0], [*LISTS, *workspace.index.groups()], 1)
         raise UsageError(
             f"there is no list of {' '.join(words)}",
@@ -104,11 +107,13 @@ def type_text(kind: FieldType) -> str:
     )
 
 
-def runs(workspace: Workspace, _: Sequence[str] = ()) -> str:
-    """Runs, the newest last."""
+def runs(workspace: Workspace, words: Sequence[str] = ()) -> str:
+    """The newest runs, the newest last; all of them, or as many as are asked for."""
     if not workspace.has_store:
         return "no runs yet: `aidn-run recipe=digits` makes the first"
     with workspace.open_store() as store:
+        count = store.records.count_runs()
+        shown = store.records.runs(_wanted(words, count))
         rows = [
             [
                 r["run"],
@@ -118,9 +123,24 @@ def runs(workspace: Workspace, _: Sequence[str] = ()) -> str:
                 seconds(r["facts"].get("seconds")),
                 "  ".join(f"{name} {number(value)}" for name, value in telling(r, store)),
             ]
-            for r in store.records.iterate("run")
+            for r in reversed(shown)
         ]
-    return table(rows, header=["run", "recipe", "status", "started", "took", "metrics"])
+    text = table(rows, header=["run", "recipe", "status", "started", "took", "metrics"])
+    more = count - len(shown)
+    return text + (f"\n{more:,} older runs: `aidn-run list runs all` shows them" if more else "")
+
+
+def _wanted(words: Sequence[str], count: int) -> int:
+    word = words[0] if words else str(NEWEST)
+    if word == "all":
+        return count
+    if not word.isdecimal() or int(word) == 0:
+        raise UsageError(
+            f"{word!r} is no number of runs",
+            where=f"aidn-run list runs {word}",
+            remedy="write a number, such as `aidn-run list runs 100`, or `all`",
+        )
+    return min(int(word), count)
 
 
 def _status(record: dict[str, Any], store: Store) -> str:

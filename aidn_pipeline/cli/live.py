@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from aidn_pipeline.cli.cells import called, shortened, together, values_of
-from aidn_pipeline.cli.progress import RunProgress, StageProgress, detail, trial_problem
-from aidn_pipeline.cli.text import seconds
-from aidn_pipeline.core.events import Event, Notice, TrialFinished
+from aidn_pipeline.cli.progress import RunProgress, StageProgress, detail, output, trial_problem
+from aidn_pipeline.cli.text import printable, seconds
+from aidn_pipeline.core.events import Event, Notice, StageOutput, StageRetried, TrialFinished
 
 COLOURS = {"reuse": "green", "resume": "yellow", "run": "cyan", "wait": "dim", "skip": "dim"}
 
@@ -50,15 +50,23 @@ class LiveTable:
 
     def on_event(self, event: Event) -> None:
         """Takes an event in; a notice is printed above the table."""
+        at_work = self._progress.at_work
+        of = f"{event.stage}: " if len(at_work) > 1 and event.stage in at_work else ""
         if isinstance(event, Notice) and event.level == "warning" and self._err is not None:
-            print(event.text, file=self._err, flush=True)
+            print(f"{of}{event.text}", file=self._err, flush=True)
         elif isinstance(event, Notice):
             self._console.print(
-                escape(event.text), style="yellow" if event.level == "warning" else ""
+                escape(f"{of}{event.text}"), style="yellow" if event.level == "warning" else ""
             )
+        if isinstance(event, StageOutput):
+            told = escape(printable(output(event)))
+            self._console.print(told, style="dim", highlight=False)
         if isinstance(event, TrialFinished) and event.problem:
             told = ", ".join(trial_problem(event))
-            self._console.print(escape(f"trial {event.number + 1} failed: {told}"), style="red")
+            self._console.print(escape(f"{of}trial {event.number + 1} failed: {told}"), style="red")
+        if isinstance(event, StageRetried):
+            told = f"{event.stage}: try {event.tries} of {event.most} failed: {event.problem}"
+            self._console.print(escape(told), style="yellow")
         self._progress.take(event)
 
     def _draw(self) -> RenderableType:

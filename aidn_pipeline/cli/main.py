@@ -1,17 +1,17 @@
 """From `argv` to an exit code. Starts fast: a verb's module is imported when the verb is typed."""
 
 import importlib
-import io
-import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aidn_pipeline import __version__
+from aidn_pipeline.cli import streams
 from aidn_pipeline.cli.words import HELP, VERBS
-from aidn_pipeline.errors import AidnError, UnsupportedPlatform
+from aidn_pipeline.errors import AidnError, StorageFull, UnsupportedPlatform
 
 Verb = Callable[[Sequence[str]], int]
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     started = time.monotonic()
-    _write_whatever_comes()
+    streams.prepare()
     try:
         _refuse_windows()
         code = _dispatch(given)
@@ -39,18 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         # The reader went away (`| head`); nothing more can be said, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.silence(sys.stdout)
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001 - a bug of ours ends in the same form as any error
+        if streams.is_of_stdout(error):
+            return _failed(_unsaid(error), given, started)
         return _failed(_unexpected(error), given, started, cause=error)
     return code
-
-
-def _write_whatever_comes() -> None:
-    # A terminal that is not UTF-8 shows a curve as escapes; it must not end the command.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _refuse_windows() -> None:
@@ -107,13 +102,26 @@ def _unexpected(error: Exception) -> AidnError:
     )
 
 
+def _unsaid(error: Exception) -> AidnError:
+    return StorageFull(
+        f"what the command says cannot be written: {getattr(error, 'strerror', error)}",
+        where=streams.STDOUT,
+        remedy="make space where it goes; what was done is kept, and the same command says it",
+    )
+
+
 def _failed(
     error: AidnError, given: Sequence[str], started: float, cause: BaseException | None = None
 ) -> int:
     failure: Any = importlib.import_module("aidn_pipeline.cli.failure")
-    failure.tell(error, cause or error.__cause__)
-    if "--json" in given:
-        failure.tell_programs(error, time.monotonic() - started)
+    # Where nothing can be said any more, the exit code still says how it ended.
+    with suppress(OSError):
+        failure.tell(error, cause or error.__cause__)
+    with suppress(OSError):
+        if "--json" in given:
+            failure.tell_programs(error, time.monotonic() - started)
+    streams.settle(sys.stdout)
+    streams.settle(sys.stderr)
     return error.exit_code
 
 

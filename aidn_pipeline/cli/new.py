@@ -45,6 +45,7 @@ WHERE = {
     "{package}/metrics.py": "what it is judged by",
     "{package}/data.py": "how the data are read",
     "conf/": "a preset: the network with other sizes",
+    "tests/test_metrics.py": "tests of the metric",
     "tests/": "tests, with a smoke run of the whole pipeline",
 }
 """What the files of a project are."""

@@ -65,11 +65,9 @@ def _next(project: Project) -> str:
         return f"{what}\nnext: read it, then aidn-run trust"
     if is_store(project.store_root):
         with Store.open(project.store_root) as store:
-            runs = list(store.records.iterate("run"))
-            if runs:
-                status = run_status(store, runs[-1])
-                after_it = after(runs[-1], status, store, project)
-                return "\n".join([*_last(runs[-1], status, store), *after_it])
+            for run in store.records.runs(1):
+                status = run_status(store, run)
+                return "\n".join([*_last(run, status, store), *after(run, status, store, project)])
     return _first(project)
 
 

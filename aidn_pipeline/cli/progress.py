@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from aidn_pipeline.cli.text import number, seconds
+from aidn_pipeline.cli.text import number, seconds, size
 from aidn_pipeline.core.events import (
     Event,
     Progress,
     RunFinished,
     RunStarted,
     StageFinished,
+    StageOutput,
+    StageRetried,
     StageStarted,
     StageWaiting,
     TrialFinished,
@@ -33,6 +35,7 @@ class StageProgress:
         since: clock and count at the first unit seen here, for the rate.
         figures: newest figures beside it.
         holder: another process that does the same work.
+        tries: tries that failed, and how many there may be.
     """
 
     action: str = ""
@@ -47,6 +50,7 @@ class StageProgress:
     since: tuple[float, int] | None = None
     figures: dict[str, float] = field(default_factory=dict)
     holder: str = ""
+    tries: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +90,10 @@ class RunProgress:
                     event.seconds,
                     event.problem,
                 )
+            case StageRetried():
+                stage = self.stages.setdefault(event.stage, StageProgress())
+                stage.tries = (event.tries, event.most)
+                stage.units, stage.since, stage.trials = None, None, None
             case StageWaiting() | TrialFinished() | Progress():
                 self._inside(event)
             case RunFinished():
@@ -93,10 +101,18 @@ class RunProgress:
             case _:
                 pass
 
+    @property
+    def at_work(self) -> list[str]:
+        """Stages that run now."""
+        return [n for n, s in self.stages.items() if s.started is not None and s.took_s is None]
+
+    def belongs_to(self, event: Event) -> str:
+        """The stage that an event is about; what names none is of the one started last."""
+        return event.stage if event.stage in self.stages else self.current
+
     def _inside(self, event: StageWaiting | TrialFinished | Progress) -> None:
         # What a trial reports belongs to the stage that runs it.
-        name = event.stage if event.stage in self.stages else self.current
-        stage = self.stages.setdefault(name, StageProgress())
+        stage = self.stages.setdefault(self.belongs_to(event), StageProgress())
         match event:
             case StageWaiting():
                 stage.holder = event.holder
@@ -113,6 +129,12 @@ class RunProgress:
                     stage.since = (self.clock(), event.done)
 
 
+def output(event: StageOutput) -> str:
+    """What a stage printed, each line with the stage's name; its log has what is left out."""
+    head = [f"... {size(event.left_out)} more ..."] if event.left_out else []
+    return "\n".join(f"{event.stage} | {line}" for line in (*head, *event.lines))
+
+
 def trial_problem(event: TrialFinished) -> list[str]:
     """Why a trial failed: the first line of its error, and where in its training it was."""
     first, *rest = event.problem.splitlines() or [""]
@@ -125,6 +147,8 @@ def detail(stage: StageProgress, now: float) -> str:
     if stage.holder:
         return f"waits for {stage.holder}"
     parts: list[str] = []
+    if stage.tries and stage.took_s is None:
+        parts.append(f"try {stage.tries[0] + 1}/{stage.tries[1]}")
     if stage.trials:
         parts.append(f"trial {stage.trials[0]}/{stage.trials[1]}")
         if stage.best is not None:

@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,8 @@ def write_answers(answers: Sequence[Mapping[str, Any]], target: Path) -> None:
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(target)
     except OSError as problem:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise UsageError(
             f"the answers cannot be written: {problem.strerror}",
             where=str(target),

@@ -9,19 +9,22 @@ from typing import Any
 from aidn_pipeline.cli.cells import base_of, values_of
 from aidn_pipeline.cli.overview import after, failed_stage
 from aidn_pipeline.cli.plot import plot
-from aidn_pipeline.cli.text import number, pairs, seconds, size, sparkline, table
+from aidn_pipeline.cli.text import number, pairs, printable, seconds, size, sparkline, table
 from aidn_pipeline.core.artifact import Metrics, ModelVersion, Params, Report
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.run import run_status
 from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.runs import bundle_of, stage_records, stage_results
 from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.store.logs import last_lines, log_file
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.tracking.segment import merge, read_segment
 
 WIDTH = 78
 TRIALS = 10
 """The best trials that are listed."""
+LAST = 5
+"""Lines of a failed stage's output that are shown."""
 NAMED = ("loss", "rmse", "mae")
 """Ends of the names of what training and validation share, the most telling first."""
 
@@ -33,6 +36,7 @@ def told(record: Mapping[str, Any], store: Store, workspace: Workspace) -> Itera
     status, stages = run_status(store, record), stage_records(record, store)
     yield from _head(record, status)
     yield from _part("plan", _plan(record, stages, status))
+    yield from _part("output", _output(record, store))
     yield from _part("parameters", _parameters(record, stages, store))
     yield from _part("trials", _trials(stages, store))
     yield from _part("metrics", _metrics(stages, store))
@@ -87,6 +91,21 @@ def _plan(record: Mapping[str, Any], stages: Stages, status: str) -> Iterator[st
             rows.append([*first, port, artifact.digest[3:11], size(artifact.size)])
     header = ["stage", "action", "made in", "artifact", "id", "size"]
     yield from table(rows, header=header).splitlines()
+
+
+def _output(record: Mapping[str, Any], store: Store) -> Iterator[str]:
+    """Where the stages of the run wrote what they printed; of a failed one the last lines."""
+    observed = record["facts"].get("observed", {})
+    for name in record["facts"].get("order", ()):
+        log = log_file(store.root, record["run"], name)
+        if not log.is_file():
+            continue
+        peak = observed.get(name, {}).get("peak_memory")
+        told = [size(log.stat().st_size), *([f"peak of its memory {size(peak)}"] if peak else [])]
+        yield f"{name}: {', '.join(told)}"
+        yield f"  {log}"
+        if name == failed_stage(record):
+            yield from (f"  | {printable(line)}" for line in last_lines(log, LAST))
 
 
 def _parameters(record: Mapping[str, Any], stages: Stages, store: Store) -> Iterator[str]:

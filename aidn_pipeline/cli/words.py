@@ -73,7 +73,8 @@ aidn-run list recipes              recipes of the project, then the shipped ones
 aidn-run list stages               stages with their ports
 aidn-run list components [GROUP]   what a `use:` or `group=` may name, with its fields
 aidn-run list GROUP                those of one group: model, optimizer, sampler, metric, ...
-aidn-run list runs                 runs of this project, the newest last
+aidn-run list runs                 the last 20 runs of this project, the newest last
+aidn-run list runs 100             the last 100; all: every one
 aidn-run list models               registered versions
 """,
     ),

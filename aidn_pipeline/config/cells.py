@@ -29,11 +29,13 @@ from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.tree import Node, Scalar, find, put
 from aidn_pipeline.config.wires import Route, Wire, port_wires, read_wires, route
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.core.pipeline import STAGE_KEYS, PortRef, StageSpec
+from aidn_pipeline.core.pipeline import PortRef, StageSpec
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.errors import ConfigError, FoundBeforeStart, UnknownKey, WiringError, WrongType
 
 STANDS_FOR = re.compile(r"\$\{\s*matrix\.([\w.-]+)\s*\}")
+UNFILLED = ("inputs", "matrix", "on_failure")
+"""Keys of a stage that are the same for all of its cells."""
 ON_FAILURE = {"literal": ["stop", "continue"]}
 
 
@@ -350,7 +352,7 @@ class _Called:
 
     def fill(self, node: Node) -> Node:
         """A stage with its values in the place of `${matrix.NAME}`."""
-        kept = {k: v for k, v in node.value.items() if k in STAGE_KEYS and k != "when"}
+        kept = {k: v for k, v in node.value.items() if k in UNFILLED}
         inside = {k: self._filled(v) for k, v in node.value.items() if k not in kept}
         return replace(node, value={**inside, **kept})
 

@@ -182,9 +182,11 @@ def _merged(spec: ComponentSpec, modules: set[str]) -> tuple[str, ...]:
 
 def _read(path: Path) -> list[ComponentSpec] | None:
     try:
-        return [
-            ComponentSpec.from_json(item) for item in json.loads(path.read_text(encoding="utf-8"))
-        ]
+        digest, _, data = path.read_bytes().partition(b"\n")
+        # A flipped bit would be another default, or another field that counts.
+        if digest.decode() != digest_bytes(data):
+            return None
+        return [ComponentSpec.from_json(item) for item in json.loads(data)]
     except (OSError, ValueError, TypeError, AttributeError):
         # A cache that cannot be read is made anew.
         return None
@@ -194,9 +196,11 @@ def _write(path: Path, specs: list[ComponentSpec]) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps([spec.to_json() for spec in specs]), encoding="utf-8")
+        data = json.dumps([spec.to_json() for spec in specs]).encode()
+        temporary.write_bytes(digest_bytes(data).encode() + b"\n" + data)
         temporary.replace(path)
-        for old in path.parent.glob("components-*.json"):
+        # With what a killed process left half-written; a live one makes its own anew.
+        for old in path.parent.glob("components-*.json*"):
             if old != path:
                 old.unlink(missing_ok=True)
     except OSError:

@@ -17,6 +17,7 @@ from aidn_pipeline.config.cells import (
 from aidn_pipeline.config.check import GONE, Checker, where
 from aidn_pipeline.config.compose import Composed, compose
 from aidn_pipeline.config.library import GivenRecipe, Library
+from aidn_pipeline.config.limits import AMOUNTS, read_amounts, read_limits
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.spaces import check_spaces, unpinned
@@ -41,12 +42,21 @@ RUN_FIELDS = (
     FieldSpec(
         name="durability",
         type={"literal": ["full", "process"]},
-        doc="full survives a power cut, process the death of processes",
+        doc="what finished work survives: full, a power cut; process, the death of processes",
     ),
     FieldSpec(
         name="executor",
-        type={"literal": ["inline"]},
-        doc="where stages run; inline is in this process, one after the other",
+        type={"literal": ["inline", "processes"]},
+        doc="where stages run: inline in this process, one after the other; processes, each in one "
+        "of its own, several at once",
+    ),
+    FieldSpec(
+        name="wait",
+        type={"union": ["bool", "float"]},
+        default=True,
+        least=0,
+        doc="for a process that does the same work: true waits, false fails at once, a number "
+        "waits so many seconds",
     ),
     FieldSpec(
         name="smoke",
@@ -217,6 +227,7 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
     name = cell.base
     node = unpinned(name, cell.node, composed, checker)
     before = len(checker.problems)
+    limits = read_limits(node, checker)
     given = checker.component("stage", node, skip=STAGE_KEYS)
     if given is None:
         return None
@@ -232,6 +243,9 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
         cell=cell.labels,
         skip=cell.skip,
         on_failure=cell.on_failure,
+        resources=limits.resources,
+        timeout_s=limits.timeout_s,
+        retries=limits.retries,
     )
 
 
@@ -249,7 +263,10 @@ def _run(node: Node | None, cells: Mapping[str, Cell], checker: Checker) -> dict
             )
         )
         return {}
-    found = checker.fields(RUN_FIELDS, node.value, node)
+    written = {key: child for key, child in node.value.items() if key != "resources"}
+    found = checker.fields(RUN_FIELDS, written, node)
+    if budget := read_amounts(node.get("resources"), AMOUNTS, checker):
+        found["resources"] = budget
     forced: list[str] = []
     for name in found.get("force", ()):
         # The name of a matrix stands for all of its cells.

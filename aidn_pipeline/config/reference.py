@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aidn_pipeline.config.builtin import PACKAGE
 from aidn_pipeline.config.indexes import builtin_index
+from aidn_pipeline.config.limits import CLAIM, RETRIES, TIMEOUT
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, FieldType, PortSpec
 
 FOLDER = PACKAGE.parent / "docs" / "reference"
@@ -52,6 +53,12 @@ def stages_page(specs: Iterable[ComponentSpec]) -> str:
         "A reference that ends in `?` may name a stage that the recipe leaves out.",
         "Every stage also takes `matrix`, `when` and `on_failure`:",
         "see [repeat stages](../how-to/repeat-stages.md).",
+        "And it takes keys that say how it is run, and change no result:",
+        "see [run in parallel](../how-to/run-in-parallel.md).",
+        "",
+        "| key | type | default | |",
+        "|---|---|---|---|",
+        *_limits(),
     ]
     for spec in stages:
         lines += ["", f"## {spec.name}", "", first_line(spec)]
@@ -60,6 +67,14 @@ def stages_page(specs: Iterable[ComponentSpec]) -> str:
             lines += [*ports("input", spec.inputs), *ports("output", spec.outputs)]
         lines += fields_table(spec.fields)
     return "\n".join(lines) + "\n"
+
+
+def _limits() -> Iterator[str]:
+    for key, items in (("resources", CLAIM), ("", (TIMEOUT,)), ("retries", RETRIES)):
+        for item in items:
+            name = f"{key}.{item.name}".strip(".")
+            words = cell(type_words(item.type))
+            yield f"| `{name}` | {words} | {default(item)} | {cell(item.doc)} |"
 
 
 def first_line(spec: ComponentSpec) -> str:

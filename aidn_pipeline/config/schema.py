@@ -1,8 +1,10 @@
 """A JSON Schema of recipes for editors: lenient, so that fragments and `${...}` pass."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from aidn_pipeline.core.index import ComponentSpec, FieldType, Index
+from aidn_pipeline.config.limits import AMOUNTS, CLAIM, RETRIES, TIMEOUT
+from aidn_pipeline.core.index import ComponentSpec, FieldSpec, FieldType, Index
 
 PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "null": "null"}
 REPEATED: dict[str, Any] = {
@@ -54,14 +56,18 @@ def recipe_schema(index: Index) -> dict[str, Any]:
             },
             "name": {"type": "string", "description": "name of the models it registers"},
             "seed": _type("int"),
-            "run": {"type": "object", "description": "how to run; never part of a result"},
+            "run": {
+                "type": "object",
+                "description": "how to run; never part of a result",
+                "properties": {"resources": _mapping(AMOUNTS, "of the machine, for the run")},
+            },
             "stages": {
                 "type": "object",
                 "additionalProperties": {"anyOf": [{"$ref": "#/$defs/stage"}, {"type": "null"}]},
             },
             **{group: {"$ref": f"#/$defs/{group}"} for group in groups},
         },
-        "$defs": {group: _group(index, group) for group in index.groups()},
+        "$defs": {**{group: _group(index, group) for group in index.groups()}, **_limits()},
     }
 
 
@@ -88,7 +94,7 @@ def _properties(spec: ComponentSpec) -> dict[str, Any]:
             "properties": {item.name: port for item in spec.inputs},
             "additionalProperties": False,
         }
-        found |= REPEATED
+        found |= REPEATED | {key: {"$ref": f"#/$defs/{key}"} for key in _limits()}
     for item in spec.fields:
         found[item.name] = _type(item.type) | ({"description": item.doc} if item.doc else {})
         if not item.required and item.default is not None:
@@ -97,6 +103,31 @@ def _properties(spec: ComponentSpec) -> dict[str, Any]:
         bounds = {"minimum": item.least, "maximum": item.most}
         found[item.name] |= {key: bound for key, bound in bounds.items() if bound is not None}
     return found
+
+
+def _limits() -> dict[str, Any]:
+    retries = _mapping(RETRIES, "when it is tried again after a failure, with a longer pause each")
+    retries["anyOf"].append({"type": "integer", "minimum": 0})
+    return {
+        "resources": _mapping(CLAIM, "what it takes up while it runs"),
+        "timeout_s": {
+            "description": TIMEOUT.doc,
+            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}, REFERENCE],
+        },
+        "retries": retries,
+    }
+
+
+def _mapping(fields: Sequence[FieldSpec], doc: str) -> dict[str, Any]:
+    own = {
+        "type": "object",
+        "properties": {
+            item.name: {"anyOf": [_type(item.type), {"type": "null"}], "description": item.doc}
+            for item in fields
+        },
+        "additionalProperties": False,
+    }
+    return {"description": doc, "anyOf": [own, {"type": "null"}, REFERENCE]}
 
 
 def _type(kind: FieldType) -> dict[str, Any]:

@@ -9,6 +9,10 @@ from blake3 import blake3
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
+CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
 
 def canonical_json(value: JSON) -> bytes:
     """The one byte form of a JSON value: sorted keys, no spaces, shortest floats, UTF-8.
@@ -16,9 +20,7 @@ def canonical_json(value: JSON) -> bytes:
     Raises:
         ValueError: if a number is not finite.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return CANONICAL.encode(value).encode()
 
 
 def digest_bytes(data: bytes | bytearray | memoryview) -> str:

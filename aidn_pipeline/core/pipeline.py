@@ -12,7 +12,7 @@ REFERENCE = re.compile(
 )
 """A stage, or a cell of one (`train[fold=0]`), and its port."""
 
-STAGE_KEYS = ("inputs", "matrix", "when", "on_failure")
+STAGE_KEYS = ("inputs", "matrix", "when", "on_failure", "resources", "timeout_s", "retries")
 """Keys of every stage beside the fields of its component."""
 
 
@@ -46,6 +46,38 @@ class PortRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a stage takes up while it runs.
+
+    Attributes:
+        cpu: cores.
+        gpu: whole devices.
+        memory: in bytes.
+        mutex: names; two stages with one in common never run at the same time.
+    """
+
+    cpu: float = 1.0
+    gpu: int = 0
+    memory: int = 0
+    mutex: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """When a stage that failed is tried again in the same run.
+
+    Attributes:
+        times: at most, after the first try.
+        backoff_s: seconds before the second try; twice as long before each further one.
+        on: names of the errors, or of those they derive from or came from; empty for any.
+    """
+
+    times: int = 0
+    backoff_s: float = 1.0
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageSpec:
     """One stage of a pipeline.
 
@@ -56,6 +88,9 @@ class StageSpec:
         cell: its values by axis, if it is one cell of a matrix.
         skip: why it is not run at all; empty if it is.
         on_failure: `continue` lets the run go on without it where its results are gathered.
+        resources: what it takes up while it runs.
+        timeout_s: seconds after which a try of it is ended; None for no limit.
+        retries: when it is tried again.
     """
 
     name: str
@@ -64,6 +99,9 @@ class StageSpec:
     cell: Mapping[str, Any] = field(default_factory=dict)
     skip: str = ""
     on_failure: Literal["stop", "continue"] = "stop"
+    resources: Claim = Claim()
+    timeout_s: float | None = None
+    retries: Retries = Retries()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,21 +31,29 @@ class SegmentPoints:
         self._work = work
         self._run = run
         self._writer: SegmentWriter | None = None
+        self._placed = False
+        work.before_checkpoint.append(self.flush)
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Writes one point for each name, before it returns."""
         if self._writer is None:
-            folder = self._work.folder / "points"
-            with typed(folder, "writing metric points"):
-                self._store.disk.make_folder(folder)
             self._writer = SegmentWriter(
-                folder / f"{self._work.attempt}.seg",
+                self._work.points_folder / f"{self._work.attempt}.seg",
                 attempt=self._work.attempt,
                 run=blake3(self._run.encode()).digest()[:16],
                 resumed_at=step - 1,
                 io=self._store.disk,
             )
         self._writer.log(values, step)
+
+    def flush(self) -> None:
+        """Makes what was logged survive a power cut: work goes on behind its checkpoint."""
+        if self._writer is not None:
+            self._writer.sync()
+            if not self._placed:
+                with typed(self._writer.path, "writing metric points"):
+                    self._store.disk.sync_folder(self._writer.path.parent)
+                self._placed = True
 
     def close(self) -> None:
         """Flushes what was written."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.describe import component_group
-from aidn_pipeline.core.fingerprint import Fingerprint
+from aidn_pipeline.core.fingerprint import Fingerprint, canonical_json
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, Index
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.store.objects import hash_file
@@ -45,51 +46,93 @@ def identify(
         index: the component index.
         configured: the description as the recipe says it.
         effective: the same with params written into it.
-        inputs: artifacts by port; params ports may be left out, they are not hashed.
+        inputs: artifacts by port; params that are written into a field may be left out.
         seed: the pipeline's seed.
         project: the root that paths in fields are against.
     """
     spec = index.find("stage", effective["use"])
+    known = _configured(index, effective, seed)
     hashed = {
-        **configuration(index, effective, seed=seed, project=project),
+        **known.with_files(project),
         "inputs": {
             port: [a.digest for a in found] if isinstance(found, tuple) else found.digest
             for port, found in inputs.items()
-            if (wanted := spec.input(port)) is not None and wanted.kind != "params"
+            if (wanted := spec.input(port)) is not None and wanted.into is None
         },
     }
-    extends = dict(extendable(index, spec, effective))
     family = Fingerprint.of("family", hashed)
     return Identity(
-        fingerprint=Fingerprint.of("work", [family.digest, extends]).digest,
+        fingerprint=Fingerprint.of("work", [family.digest, known.extends]).digest,
         family=family.digest,
         base=base_of(index, configured, seed=seed, project=project),
         hashed=hashed,
-        extends=extends,
+        extends=known.extends,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the text of a description comes to; the files it names may change at any time.
+
+    Attributes:
+        hashed: all that is hashed of it but its files.
+        extends: values of the extendable fields.
+        files: what fields name outside of the store.
+        base: digest of it, if it names no files.
+    """
+
+    hashed: Mapping[str, Any]
+    extends: dict[str, Any]
+    files: tuple[str, ...]
+    base: str
+
+    def with_files(self, project: Path) -> dict[str, Any]:
+        """All that is hashed, with the files as they are now."""
+        return {**self.hashed, "files": {n: digest_of_path(project / n) for n in self.files}}
+
+
+KNOWN: WeakKeyDictionary[Index, dict[tuple[bytes, int], Configured]] = WeakKeyDictionary()
+"""What descriptions come to: each is asked for several times in a run."""
+MOST_KNOWN = 1024
+
+
+def _configured(index: Index, description: Description, seed: int) -> Configured:
+    known = KNOWN.setdefault(index, {})
+    key = canonical_json(description), seed
+    if key not in known:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[key] = _worked_out(index, description, seed)
+    return known[key]
+
+
+def _worked_out(index: Index, description: Description, seed: int) -> Configured:
+    spec = index.find("stage", description["use"])
+    hashed = {
+        "component": spec.key,
+        "fields": semantic(index, spec, description),
+        "versions": versions(index, spec, description),
+        "seed": seed if spec.seeded else None,
+        "packages": packages(index, spec, description),
+    }
+    extends = dict(extendable(index, spec, description))
+    names = files(index, spec, description)
+    base = "" if names else Fingerprint.of("base", [{**hashed, "files": {}}, extends]).digest
+    return Configured(hashed, extends, names, base)
 
 
 def configuration(
     index: Index, description: Description, *, seed: int, project: Path
 ) -> dict[str, Any]:
     """Everything that is hashed but the inputs and the extendable fields."""
-    spec = index.find("stage", description["use"])
-    return {
-        "component": spec.key,
-        "fields": semantic(index, spec, description),
-        "versions": versions(index, spec, description),
-        "seed": seed if spec.seeded else None,
-        "packages": packages(index, spec, description),
-        "files": files(index, spec, description, project),
-    }
+    return _configured(index, description, seed).with_files(project)
 
 
 def base_of(index: Index, configured: Description, *, seed: int, project: Path) -> str:
     """Identity of the configuration alone, without inputs and params."""
-    spec = index.find("stage", configured["use"])
-    extends = dict(extendable(index, spec, configured))
-    value = configuration(index, configured, seed=seed, project=project)
-    return Fingerprint.of("base", [value, extends]).digest
+    known = _configured(index, configured, seed)
+    value = [known.with_files(project), known.extends]
+    return known.base or Fingerprint.of("base", value).digest
 
 
 def semantic(index: Index, spec: ComponentSpec, description: Description) -> dict[str, Any]:
@@ -216,17 +259,15 @@ def packages(index: Index, spec: ComponentSpec, description: Description) -> dic
     return {name: installed(name) for name in sorted(names)}
 
 
-def files(
-    index: Index, spec: ComponentSpec, description: Description, project: Path
-) -> dict[str, str]:
-    """Digests of the files and folders that fields name, by the text of the field."""
+def files(index: Index, spec: ComponentSpec, description: Description) -> tuple[str, ...]:
+    """The files and folders outside of the store that fields name, by the text of the field."""
     named = {
         str(values[item.name])
         for _, inner, values, _ in components(index, spec, description)
         for item in inner.fields
         if item.content and values.get(item.name)
     }
-    return {name: digest_of_path(project / name) for name in sorted(named)}
+    return tuple(sorted(named))
 
 
 def digest_of_path(path: Path) -> str:

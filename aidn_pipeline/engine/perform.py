@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,11 +19,11 @@ from aidn_pipeline.core.index import ComponentSpec, Index
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.core.stage import Description, Job, Predecessor, Stage
 from aidn_pipeline.engine.context import Context, SegmentPoints, seal_points
-from aidn_pipeline.engine.executors.base import Executor
 from aidn_pipeline.engine.fingerprint import Identity, Inputs, identify
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.errors import (
     AidnError,
+    Busy,
     FoundBeforeStart,
     Interrupted,
     StageFailed,
@@ -31,6 +31,12 @@ from aidn_pipeline.errors import (
 )
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.store.work import Work
+
+POLL_S = 0.05
+"""Seconds between two looks whether another process is done."""
+UNKNOWN = "another process, which does not say who it is"
+UNSAID_S = 0.5
+"""Seconds after which a process that holds a lock has said so, if it ever does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,22 @@ class Performer:
         seed: int,
         stop: StopFlag,
         emit: Callable[[Event], None],
-        executor: Executor,
+        patience_s: float | None = None,
     ) -> None:
+        """Prepares for the work of one run.
+
+        Args:
+            store: where results are kept.
+            index: the components.
+            project: the root that relative paths are against.
+            run: its id.
+            seed: of the pipeline.
+            stop: asks for an end.
+            emit: told what happens.
+            patience_s: how long another process that does the same work is waited for; None for as
+                long as it takes.
+        """
+        self._patience_s = patience_s
         self._store = store
         self._index = index
         self._project = project
@@ -64,7 +84,6 @@ class Performer:
         self._seed = seed
         self._stop = stop
         self._emit = emit
-        self._executor = executor
 
     def perform(
         self,
@@ -75,35 +94,41 @@ class Performer:
         *,
         force: bool = False,
         parent: str = "",
+        tries: int = 1,
     ) -> Done:
-        """Reuses, resumes or runs one stage; `parent` is the stage whose nested work it is.
+        """Reuses, resumes or runs one stage.
+
+        Args:
+            name: of the stage, for messages and the record.
+            configured: its description as the recipe says it.
+            effective: the same with params written into it.
+            inputs: artifacts by port.
+            force: run it although a result exists.
+            parent: the stage whose nested work it is.
+            tries: how many times it has been tried in this run, this time included.
 
         Raises:
             StageFailed: if the stage raised anything that is not ours.
             AidnError: what the stage or the store says.
         """
         started = time.monotonic()
-
-        def identified() -> Identity:
-            return identify(
-                self._index, configured, effective, inputs, seed=self._seed, project=self._project
-            )
-
+        given = (self._index, configured, effective, inputs)
+        identified = partial(identify, *given, seed=self._seed, project=self._project)
         identity = identified()
-        if not force and (record := self.reusable(identity.fingerprint)):
+        if not force and (record := reusable(self._store, identity.fingerprint)):
             return Done("reuse", record, 0.0)
         lock = self._lock(name, identity)
         try:
-            if not force and (record := self.reusable(identity.fingerprint)):
+            if not force and (record := reusable(self._store, identity.fingerprint)):
                 return Done("reuse", record, time.monotonic() - started)
-            _still(identity, identified(), name)
+            _still(identity, identified, name)
             work = self._open_work(identity, force=force)
             before = None if force else self._continued(identity)
             action: Action = "resume" if work.progress or before else "run"
             work.begin(identity.fingerprint)
             try:
                 outputs, observed = self._run_stage(name, effective, inputs, work, before)
-                _still(identity, identified(), name)
+                _still(identity, identified, name)
             except (StoreError, Interrupted):
                 raise
             except AidnError:
@@ -112,17 +137,13 @@ class Performer:
                 raise
             if parent:
                 observed["parent"] = parent
+            if tries > 1:
+                observed["tries"] = tries
             observed["seconds"] = round(time.monotonic() - started, 3)
             record = self._commit(name, identity, outputs, work, observed)
             return Done(action, record, time.monotonic() - started)
         finally:
-            self._store.locks.release(lock)
-
-    def reusable(self, fingerprint: str) -> StageRecord | None:
-        """The committed record, if its outputs are present with their sizes; they stay so."""
-        record = self._store.records.stage(fingerprint)
-        held = record and self._store.hold(record.outputs.values(), fingerprint)
-        return record if held else None
+            self._store.group.release(lock)
 
     def _continued(self, identity: Identity) -> Predecessor | None:
         while before := predecessor(self._store, identity):
@@ -132,21 +153,36 @@ class Performer:
         return None
 
     def _lock(self, name: str, identity: Identity) -> int:
-        lock_name = f"work/{identity.family.removeprefix('b3:')}"
-        lock = self._store.locks.acquire(lock_name, wait=False)
+        work = identity.family.removeprefix("b3:")
+        take = partial(self._store.locks.acquire, f"work/{work}", wait=False)
+        lock = take()
         if lock is None:
-            attempts = [e for e in self._open_work(identity).entries() if e["kind"] == "attempt"]
-            holder = (
-                f"process {attempts[-1]['pid']} on {attempts[-1]['host']}, since "
-                f"{time.strftime('%H:%M:%S', time.localtime(attempts[-1]['started']))}"
-                if attempts
-                else "another process"
-            )
-            self._emit(StageWaiting(stage=name, holder=holder))
-        while lock is None:
+            # It may be held for work of this very run that waits to be durable.
+            self._store.group.flush()
+            lock = take()
+        if lock is None:
+            lock = self._wait_for(take, name, work)
+        try:
+            self._store.holders.say(work, self._run)
+        except BaseException:
+            self._store.locks.release(lock)
+            raise
+        return lock
+
+    def _wait_for(self, take: Callable[[], int | None], name: str, work: str) -> int:
+        started, told = time.monotonic(), False
+        while (lock := take()) is None:
             self._stop.check()
-            time.sleep(0.05)
-            lock = self._store.locks.acquire(lock_name, wait=False)
+            waited = time.monotonic() - started
+            holder = self._store.holders.of(work)
+            # It says so right after it took the lock.
+            known = str(holder) if holder else UNKNOWN if waited > UNSAID_S else ""
+            if known and self._patience_s is not None and waited >= self._patience_s:
+                raise busy(name, known, self._patience_s)
+            if known and not told:
+                told = True
+                self._emit(StageWaiting(stage=name, holder=known))
+            time.sleep(POLL_S)
         return lock
 
     def _open_work(self, identity: Identity, *, force: bool = False) -> Work:
@@ -198,13 +234,10 @@ class Performer:
         return outputs, {"points": seal_points(self._store, work), "attempt": work.attempt}
 
     def _run_jobs(self, parent: str, jobs: Sequence[Job]) -> Iterator[Mapping[str, Artifact]]:
-        def one(job: Job) -> Mapping[str, Artifact]:
+        for job in jobs:
             self._stop.check()
             done = self.perform(job.label, job.stage, job.stage, job.inputs, parent=parent)
-            return done.record.outputs
-
-        for job in jobs:
-            yield self._executor.submit(one, job).result()
+            yield done.record.outputs
 
     def _commit(
         self,
@@ -233,18 +266,36 @@ class Performer:
                 "pid": os.getpid(),
             },
         )
-        self._store.records.append("stage", identity.fingerprint, record.to_json())
-        self._store.scratch.discard(work.folder)
+        self._store.group.commit(record)
+        self._store.group.then(partial(self._store.scratch.discard, work.folder))
         return record
 
 
-def _still(identity: Identity, now: Identity, name: str) -> None:
+def busy(name: str, holder: str, waited_s: float) -> Busy:
+    """The error for a stage that somebody else works on."""
+    after = f" for more than {waited_s:g} s" if waited_s else ""
+    return Busy(
+        f"the work of stage {name!r} is being done{after} by {holder}",
+        where=f"stages.{name}",
+        remedy="wait for it with `run.wait=true`, or end that process: its lock goes with it",
+    )
+
+
+def reusable(store: Store, fingerprint: str) -> StageRecord | None:
+    """The committed record, if its outputs are present with their sizes; they stay so."""
+    record = store.records.stage(fingerprint)
+    held = record and store.hold(record.outputs.values(), fingerprint)
+    return record if held else None
+
+
+def _still(identity: Identity, identified: Callable[[], Identity], name: str) -> None:
     # A file outside the store may change while it is waited for or read: what was made of it must
-    # not be kept under the fingerprint of its earlier bytes.
-    if now.fingerprint != identity.fingerprint:
+    # not be kept under the fingerprint of its earlier bytes. Nothing else can change meanwhile.
+    named = identity.hashed["files"]
+    if named and identified().fingerprint != identity.fingerprint:
         raise StageFailed(
             f"a file that stage {name!r} reads changed while it ran",
-            where=", ".join(now.hashed["files"]) or f"stages.{name}",
+            where=", ".join(named),
             remedy="run the same command again",
         )
 
@@ -287,11 +338,16 @@ def call_stage(
         ports = _inputs_class(load_target(spec))
         answer = component.run(ports(**handed_over), context)
     elif isinstance(component, Factory):
-        handed = {"ctx": context} if "ctx" in inspect.signature(component.target).parameters else {}
+        handed = {"ctx": context} if _takes_context(component.target) else {}
         answer = component.target(**handed_over, **handed, **component.arguments)
     else:
         raise StageFailed(f"{spec.key} is neither a Stage nor a function", where=spec.module)
     return _outputs(spec, answer)
+
+
+@lru_cache
+def _takes_context(stage: Callable[..., Any]) -> bool:
+    return "ctx" in inspect.signature(stage).parameters
 
 
 def _inputs_class(stage: type) -> Any:

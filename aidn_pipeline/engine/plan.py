@@ -14,6 +14,7 @@ from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.core.wiring import order
+from aidn_pipeline.engine.budget import run_budget
 from aidn_pipeline.engine.fingerprint import (
     Identity,
     Inputs,
@@ -27,6 +28,9 @@ from aidn_pipeline.engine.reasons import differences
 from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.gc import was_collected
 from aidn_pipeline.store.store import Store
+
+LOOKED_BACK = 100
+"""Runs of the same recipe that a stage's last record is looked for in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,23 +91,27 @@ def make_plan(
 
     Raises:
         WiringError: if the stages need each other in a circle.
+        ConfigError: if a stage claims more than the run has.
         CorruptObject: if the store's journal is damaged.
     """
+    run_budget(spec)
     before = last_records(spec.recipe or spec.name, store)
     planner = Planner(spec, store, index, project)
-    rows: dict[str, PlanRow] = {}
+    rows: list[PlanRow] = []
+    outputs: dict[str, Mapping[str, Artifact]] = {}
     for name in order(spec.stages):
-        outputs = {done: row.outputs for done, row in rows.items() if row.outputs is not None}
-        rows[name] = planner.row(spec.stages[name], outputs, before.get(name), forced=name in force)
-    return Plan(tuple(rows.values()))
+        row = planner.row(spec.stages[name], outputs, before.get(name), forced=name in force)
+        rows.append(row)
+        if row.outputs is not None:
+            outputs[name] = row.outputs
+    return Plan(tuple(rows))
 
 
 def last_records(recipe: str, store: Store) -> dict[str, StageRecord]:
-    """The newest committed record of each stage name in earlier runs of a recipe."""
+    """The newest committed record of each stage name in the last runs of a recipe."""
     newest: dict[str, str] = {}
-    for run in store.records.iterate("run"):
-        if run["recipe"] == recipe:
-            newest.update(run["stages"])
+    for run in reversed(store.records.runs(LOOKED_BACK, recipe=recipe)):
+        newest.update(run["stages"])
     found = {name: store.records.stage(fingerprint) for name, fingerprint in newest.items()}
     return {name: record for name, record in found.items() if record is not None}
 
@@ -131,7 +139,7 @@ class Planner:
             return PlanRow(action="skip", reason=stage.skip, **facts)
         facts["estimate_s"] = before.observed.get("seconds") if before else None
         refs = {r.stage for refs in stage.inputs.values() for r in refs}
-        pending = sorted((refs & self.spec.stages.keys()) - outputs.keys())
+        pending = sorted(n for n in refs if n in self.spec.stages and n not in outputs)
         if pending:
             return self._pending(stage, pending, before, forced=forced, facts=facts)
         inputs = resolve_inputs(stage, outputs)

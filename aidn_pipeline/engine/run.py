@@ -1,62 +1,30 @@
-"""The run loop: stage after stage, each reused, resumed or run, each committed by itself."""
+"""A run: its record, its executor, its listeners, and how it ends."""
 
 import os
 import secrets
 import socket
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aidn_pipeline.core.artifact import Artifact
-from aidn_pipeline.core.events import (
-    Action,
-    Listener,
-    Notice,
-    RunFinished,
-    RunStarted,
-    StageFinished,
-    StageStarted,
-    Status,
-)
+from aidn_pipeline.core.events import Event, Listener, Notice, RunFinished, RunStarted, Status
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
-from aidn_pipeline.core.record import RunRecord, StageRecord
-from aidn_pipeline.core.wiring import needs, order
-from aidn_pipeline.engine.executors.inline import InlineExecutor
-from aidn_pipeline.engine.perform import Performer
-from aidn_pipeline.engine.plan import Planner, last_records, resolve_inputs, with_params
+from aidn_pipeline.core.pipeline import PipelineSpec
+from aidn_pipeline.core.record import RunRecord
+from aidn_pipeline.core.wiring import order
+from aidn_pipeline.engine.budget import run_budget
+from aidn_pipeline.engine.executors.base import Executor
+from aidn_pipeline.engine.executors.choice import INLINE, open_executor, refuse_unfit
+from aidn_pipeline.engine.loop import StageLoop
+from aidn_pipeline.engine.outcome import RunResult, StageResult
+from aidn_pipeline.engine.plan import Planner, last_records
 from aidn_pipeline.engine.stopping import StopFlag, listening
 from aidn_pipeline.engine.telling import Telling
-from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StoreError
+from aidn_pipeline.engine.work import Opened, perform_task, place_of
+from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted
 from aidn_pipeline.store.store import Store
-
-ENDING = (GateNotMet, Interrupted, StoreError)
-"""Errors that no `on_failure: continue` lets a run go on after."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageResult:
-    """How a stage of a run ended."""
-
-    action: Action
-    reason: str
-    status: str
-    fingerprint: str | None = None
-    seconds: float = 0.0
-    outputs: Mapping[str, Artifact] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """How a run ended; `error` is what stopped it."""
-
-    run: str
-    status: Status
-    seconds: float
-    stages: Mapping[str, StageResult]
-    error: AidnError | None = None
 
 
 def run_pipeline(
@@ -68,6 +36,7 @@ def run_pipeline(
     listeners: Sequence[Listener] = (),
     facts: Mapping[str, Any] | None = None,
     force: Collection[str] = (),
+    executor: Executor | None = None,
 ) -> RunResult:
     """Runs a pipeline. Errors of stages and interruptions end in the result, not in an exception.
 
@@ -79,16 +48,18 @@ def run_pipeline(
         listeners: told what happens, in order; one that raises is a warning.
         facts: kept in the run's record: overrides, configuration.
         force: names of stages to run although nothing changed.
+        executor: where stages run, instead of what `run.executor` says; it is closed at the end.
 
     Raises:
         WiringError: if the stages need each other in a circle.
+        ConfigError: if a stage claims more than there is, or the executor cannot run one.
         StoreError: if the store cannot be used at all.
     """
-    loop = RunLoop(spec, store, index, project, listeners, dict(facts or {}), frozenset(force))
-    return loop.run()
+    run = Run(spec, store, index, project, listeners, dict(facts or {}), frozenset(force))
+    return run.run(executor)
 
 
-class RunLoop:
+class Run:
     """One run; used once."""
 
     def __init__(
@@ -104,126 +75,74 @@ class RunLoop:
         self._spec = spec
         self._store = store
         self._index = index
+        self._project = project
         self._recipe = spec.recipe or spec.name
-        self._planner = Planner(spec, store, index, project)
-        self._before: Mapping[str, StageRecord] = {}
-        self._reasons: dict[str, str] = {}
-        self._emit = Telling(listeners).tell
+        self._kind = str(spec.run.get("executor", INLINE))
+        self._tell = Telling(listeners).tell
         self._facts = facts
         self._force = force
         self._stop = StopFlag()
-        self._results: dict[str, StageResult] = {}
+        self._results: Mapping[str, StageResult] = {}
         self._error: AidnError | None = None
-        self._spared: dict[str, AidnError] = {}
-        """Stages that failed, and cells that need one that did, without which the run goes on."""
-        self._late: AidnError | None = None
-        """What the run has failed of although it went on."""
         self._started = time.time()
         self.run_id = time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
-        self._performer = Performer(
-            store=store,
-            index=index,
-            project=project,
-            run=self.run_id,
-            seed=spec.seed,
-            stop=self._stop,
-            emit=self._emit,
-            executor=InlineExecutor(),
-        )
 
-    def run(self) -> RunResult:
-        """Runs it."""
+    def run(self, given: Executor | None) -> RunResult:
+        """Runs it, on an executor that is given or on that of the recipe."""
         names = order(self._spec.stages)
+        budget = run_budget(self._spec)
+        inside = given is None and self._kind == INLINE
+        refuse_unfit(self._spec, self._index, inside=inside)
         self._store.recover()
         with self._store.locks.hold(f"run/{self.run_id}"):
             self._facts["order"] = names
-            self._before = last_records(self._recipe, self._store)
+            self._facts["executor"] = self._kind
+            before = last_records(self._recipe, self._store)
             self._facts.setdefault("host", socket.gethostname())
             self._facts.setdefault("pid", os.getpid())
             self._record("running")
             self._emit(RunStarted(run=self.run_id, recipe=self._recipe, stages=tuple(names)))
-            with listening(self._stop, lambda text: self._emit(Notice(text=text, level="warning"))):
-                self._run_stages(names)
+            executor = given or self._open(budget.cpu)
+            loop = StageLoop(
+                names=names,
+                planner=Planner(self._spec, self._store, self._index, self._project),
+                executor=executor,
+                budget=budget,
+                before=before,
+                forced=self._force,
+                run=self.run_id,
+                place={} if inside else place_of(self._store, self._index),
+                emit=self._emit,
+                stop=self._stop,
+            )
+            self._results = loop.results
+            try:
+                with listening(self._stop, self._warn), self._store.group.gathering():
+                    loop.run()
+            except AidnError as error:
+                loop.error = loop.error or error
+            finally:
+                executor.close()
+            loop.forget_lost()
+            self._error = loop.error or loop.late
+            if loop.observed:
+                self._facts["observed"] = loop.observed
             return self._finish(names)
 
-    def _run_stages(self, names: Sequence[str]) -> None:
-        for name in names:
-            stage = self._gathering(self._spec.stages[name])
-            known = dict.fromkeys(n for n in needs(stage) if n in self._spec.stages)
-            missing = [n for n in known if not self._done(n)] if not stage.skip else []
-            stopped = self._error is not None and not isinstance(self._error, GateNotMet)
-            if stage.skip or missing or stopped:
-                reason = f"needs {', '.join(missing)}" if missing else "the run stopped before it"
-                self._skipped(stage, missing, stage.skip or reason)
-                continue
-            started = time.monotonic()
-            try:
-                self._stop.check()
-                self._run_stage(stage)
-            except AidnError as error:
-                self._failed(name, error, time.monotonic() - started)
-                if stage.on_failure == "continue" and not isinstance(error, ENDING):
-                    self._spared[name] = error
-                    self._late = self._late or (None if stage.cell else error)
-                    text = f"{name} failed, the run goes on without it: {error.problem}"
-                    self._emit(Notice(text=text, level="warning"))
-                else:
-                    self._error = error
+    def _emit(self, event: Event) -> None:
+        # Nobody is told of work that waits to be durable, nor of what came after it.
+        self._store.group.then(partial(self._tell, event))
 
-    def _gathering(self, stage: StageSpec) -> StageSpec:
-        """The stage without references to spared cells among those it gathers, if some are left."""
-        inputs = {
-            port: tuple(r for r in refs if r.cell is None or r.stage not in self._spared) or refs
-            for port, refs in stage.inputs.items()
-        }
-        return replace(stage, inputs=inputs)
+    def _warn(self, text: str) -> None:
+        self._emit(Notice(text=text, level="warning"))
 
-    def _skipped(self, stage: StageSpec, missing: Sequence[str], reason: str) -> None:
-        self._results[stage.name] = StageResult(action="skip", reason=reason, status="skipped")
-        self._emit(StageFinished(stage=stage.name, action="skip", seconds=0.0, problem=reason))
-        spared = [self._spared[name] for name in missing if name in self._spared]
-        if spared and stage.cell and len(spared) == len(missing):
-            self._spared[stage.name] = spared[0]
-        elif spared:
-            # Nothing is left to gather, or this very cell was wanted: it was not to be spared.
-            self._late = self._late or spared[0]
-
-    def _done(self, name: str) -> bool:
-        return name in self._results and self._results[name].status == "done"
-
-    def _run_stage(self, stage: StageSpec) -> None:
-        name, forced = stage.name, stage.name in self._force
-        outputs = {done: result.outputs for done, result in self._results.items()}
-        inputs = resolve_inputs(stage, outputs)
-        effective = with_params(self._index, stage, inputs, self._store)
-        # Planned again, now that everything before it is known: nothing is left to wait for.
-        row = self._planner.row(stage, outputs, self._before.get(name), forced=forced)
-        self._reasons[name] = row.reason
-        self._emit(StageStarted(stage=name, action=row.action, reason=row.reason))
-        done = self._performer.perform(name, stage.stage, effective, inputs, force=forced)
-        self._results[name] = StageResult(
-            action=done.action,
-            reason="unchanged" if done.action == "reuse" else row.reason,
-            status="done",
-            fingerprint=done.record.fingerprint,
-            seconds=round(done.seconds, 3),
-            outputs=done.record.outputs,
-        )
-        self._emit(StageFinished(stage=name, action=done.action, seconds=done.seconds))
-
-    def _failed(self, name: str, error: AidnError, seconds: float) -> None:
-        reason = self._reasons.get(name, "")
-        status = "gate_not_met" if isinstance(error, GateNotMet) else "failed"
-        if isinstance(error, Interrupted):
-            status = "interrupted"
-        self._results[name] = StageResult(
-            action="run", reason=reason, status=status, seconds=round(seconds, 3)
-        )
-        self._emit(StageFinished(stage=name, action="run", seconds=seconds, problem=error.problem))
+    def _open(self, cores: float) -> Executor:
+        opened = Opened(self._store, self._index)
+        work = partial(perform_task, emit=self._emit, stop=self._stop, opened=opened)
+        return open_executor(self._kind, work=work, stop=self._stop, cores=cores)
 
     def _finish(self, names: Sequence[str]) -> RunResult:
         status: Status = "done"
-        self._error = self._error or self._late
         if isinstance(self._error, Interrupted):
             status = "interrupted"
         elif isinstance(self._error, GateNotMet):

@@ -1,4 +1,4 @@
-"""Stopping in good order: the first signal asks, the second one ends at once."""
+"""Stopping in good order: the first signal asks, the second one ends at once; and time limits."""
 
 import signal
 import threading
@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from aidn_pipeline.errors import Interrupted
+from aidn_pipeline.errors import Interrupted, StageTimedOut
 
 GRACE_S = 10.0
 """Seconds that a stage has to save a last checkpoint."""
+
+
+AGAIN_S = 1.0
+"""Seconds after which a time limit that was swallowed is raised again."""
 
 
 class StopFlag:
@@ -54,3 +58,41 @@ def listening(
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def time_limit(seconds: float | None, name: str, flag: StopFlag) -> Iterator[None]:
+    """Raises StageTimedOut inside a block that takes longer, between two steps of Python.
+
+    A long call into C is not broken off. Only the main thread can be told: `can_limit` says so.
+
+    Args:
+        seconds: the limit; None for none.
+        name: of the stage.
+        flag: once an end was asked for, its grace counts and not this.
+    """
+    if seconds is None or not can_limit():
+        yield
+        return
+
+    def on_alarm(_signum: int, _frame: FrameType | None) -> None:
+        flag.check()
+        raise StageTimedOut(
+            f"stage {name!r} took longer than its timeout of {seconds:g} s",
+            where=f"stages.{name}.timeout_s",
+            remedy="raise it; what the stage saved is kept",
+        )
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_S)
+    try:
+        yield
+    finally:
+        if not flag.signum:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def can_limit() -> bool:
+    """Whether this thread can be told that its time is over."""
+    return threading.current_thread() is threading.main_thread()

@@ -16,8 +16,10 @@ from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import Event, Listener, RunFinished, RunStarted
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.core.wiring import needs
-from aidn_pipeline.engine.plan import make_plan
-from aidn_pipeline.engine.run import StageResult, run_pipeline
+from aidn_pipeline.engine.executors.choice import INLINE
+from aidn_pipeline.engine.outcome import StageResult
+from aidn_pipeline.engine.plan import LOOKED_BACK, make_plan
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import AidnError, UsageError
 from aidn_pipeline.facade.builder import AiModelBuilder
 from aidn_pipeline.store.clone import clone
@@ -128,7 +130,7 @@ def _upstream(
     plan = make_plan(spec, store, index, root, force=forced)
     if all(row.action == "reuse" for row in plan.rows):
         wanted = {row.name: row.fingerprint for row in plan.rows}
-        for record in reversed(list(store.records.iterate("run"))):
+        for record in store.records.runs(LOOKED_BACK):
             if wanted.items() <= record["stages"].items():
                 # A run that is there already says it all: none is added.
                 return None, "", record["run"], {row.name: row.outputs or {} for row in plan.rows}
@@ -149,6 +151,8 @@ def _alone(
     builder: AiModelBuilder, spec: PipelineSpec, stage: str, twin: Store
 ) -> tuple[StageResult, AidnError | None]:
     index, root = builder.workspace.index, builder.workspace.project.root
+    # A debugger needs the stage in this process.
+    spec = replace(spec, run={**spec.run, "executor": INLINE})
     done = make_plan(spec, twin, index, root).row(stage).action == "reuse"
     ran = run_pipeline(
         spec,

@@ -6,7 +6,7 @@ from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact, Bundle, ModelVersion, artifact_from_json
 from aidn_pipeline.core.record import StageRecord
-from aidn_pipeline.engine.run import StageResult
+from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.errors import ModelNotFound, UsageError
 from aidn_pipeline.registry.versions import NOUN, VersionDocument
 from aidn_pipeline.store.store import Store

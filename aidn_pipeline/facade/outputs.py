@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from aidn_pipeline.core.artifact import Artifact, Metrics, artifact_from_json
-from aidn_pipeline.engine.run import StageResult
+from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.store.store import Store
 
 A = TypeVar("A", bound=Artifact)

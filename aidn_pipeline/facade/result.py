@@ -12,8 +12,8 @@ from typing import Any
 from aidn_pipeline.config.live import with_live
 from aidn_pipeline.core.artifact import Checkpoint, Dataset
 from aidn_pipeline.core.events import Status
+from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.engine.plan import Plan
-from aidn_pipeline.engine.run import StageResult
 from aidn_pipeline.errors import (
     AidnError,
     ModelNotFound,
@@ -45,6 +45,7 @@ from aidn_pipeline.facade.runs import (
 )
 from aidn_pipeline.facade.servable import BATCH_SIZE, Servable
 from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.store.disk import typed
 
 FORMAT = 1
 SHOWN = 12
@@ -266,6 +267,7 @@ class AiModelResult:
         Raises:
             UsageError: if the path exists.
             ModelNotFound: if the run exported nothing.
+            StorageFull: if there is no space; nothing is left behind.
         """
         target = Path(path)
         if target.exists():
@@ -273,17 +275,17 @@ class AiModelResult:
                 "the folder exists already", where=str(target), remedy="name one that does not"
             )
         source = self._exported()
-        target.parent.mkdir(parents=True, exist_ok=True)
+        value = {**self.to_json(), "recipe": self.recipe, "provenance": self.provenance.to_json()}
         fresh = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            shutil.copytree(source, fresh / "bundle")
-            value = {
-                **self.to_json(),
-                "recipe": self.recipe,
-                "provenance": self.provenance.to_json(),
-            }
-            (fresh / "result.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-            fresh.rename(target)
+            with typed(target, "saving the result"):
+                for file in sorted(p for p in source.rglob("*") if p.is_file()):
+                    place = fresh / "bundle" / file.relative_to(source)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(file, place)
+                text = json.dumps(value, indent=2) + "\n"
+                (fresh / "result.json").write_text(text, encoding="utf-8")
+                fresh.rename(target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return target

@@ -8,7 +8,8 @@ from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.context import load_artifact
-from aidn_pipeline.engine.run import StageResult, run_status
+from aidn_pipeline.engine.outcome import StageResult
+from aidn_pipeline.engine.run import run_status
 from aidn_pipeline.errors import (
     AidnError,
     DataError,
@@ -32,17 +33,17 @@ def find_run(store: Store, beginning: str) -> dict[str, Any]:
     Raises:
         UsageError: if there is none.
     """
-    runs = list(store.records.iterate("run"))
-    fitting = [r for r in runs if r["run"].startswith(beginning)]
+    fitting = store.records.runs(1, beginning=beginning)
     if not fitting:
+        runs = store.records.runs(1)
         raise UsageError(
             f"there is no run {beginning!r}" if beginning else "there are no runs here yet",
             where=str(store.root),
-            remedy=f"the newest is {runs[-1]['run']}"
+            remedy=f"the newest is {runs[0]['run']}"
             if runs
             else "run one: `aidn-run recipe=digits`",
         )
-    return fitting[-1]
+    return fitting[0]
 
 
 def stage_records(record: Mapping[str, Any], store: Store) -> dict[str, StageRecord]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from aidn_pipeline.errors import AidnError, CorruptObject
 from aidn_pipeline.store.dependents import Dependents, Uses
 from aidn_pipeline.store.facts import Contents, Facts, ids_in, record_ids
-from aidn_pipeline.store.index import DAMAGE
+from aidn_pipeline.store.index import DAMAGE, number_of
 from aidn_pipeline.store.journal import Line, scan
 from aidn_pipeline.store.store import Store
 
@@ -164,9 +164,9 @@ def _index(store: Store) -> Iterator[Finding]:
     except DAMAGE:
         rows, covered, sound = {}, 0, False
     problems = [] if sound else ["cannot be read"]
-    lines: dict[tuple[str, str], dict[int, Line]] = {}
+    lines: dict[int, dict[int, Line]] = {}
     for line in scan(store.records.path):
-        key = (line.payload["kind"], line.payload["key"])
+        key = number_of(line.payload["kind"], line.payload["key"])
         lines.setdefault(key, {})[line.offset] = line
     unknown = [
         key
@@ -193,13 +193,12 @@ def _index(store: Store) -> Iterator[Finding]:
         )
 
 
-def _rows(path: Path) -> tuple[dict[tuple[str, str], tuple[int, int]], int, bool]:
+def _rows(path: Path) -> tuple[dict[int, tuple[int, int]], int, bool]:
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
     try:
         db.execute("BEGIN")
         rows = {
-            (k, n): (int(o), int(s))
-            for k, n, o, s in db.execute("SELECT kind, key, offset, size FROM line")
+            int(n): (int(o), int(s)) for n, o, s in db.execute("SELECT id, offset, size FROM line")
         }
         covered = db.execute("SELECT offset FROM covered").fetchone()
         sound = db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
@@ -230,8 +229,7 @@ def _work(store: Store, folder: Path) -> Iterator[Finding]:
         yield Finding(error.where, error.problem, remedy, "work")
         return
     for record in work.records():
-        try:
-            work.open(record)
-        except CorruptObject as error:
+        if damaged := work.damage(record):
+            problem = f"checkpoint {record.number} is damaged"
             remedy = "nothing: the same command continues from the checkpoint before it"
-            yield Finding(error.where, error.problem, remedy, "checkpoint")
+            yield Finding(str(damaged), problem, remedy, "checkpoint")

@@ -8,7 +8,8 @@ or EIO at the n-th call.
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from aidn_pipeline.errors import StorageFull, StorageUnwritable, StoreError
 
 BLOCK = 256 * 1024
 """Bytes of one write; blocks of 1 MiB and more are several times slower on some kernels."""
+
+FLUSHES = 8
+"""Files that are flushed at the same time."""
 
 
 class Disk:
@@ -34,57 +38,84 @@ class Disk:
     def write(self, fd: int, data: bytes | memoryview, path: Path) -> None:
         """Writes all of `data`, in blocks."""
         view = memoryview(data)
-        while view:
-            self.before("write", path)
-            view = view[os.write(fd, view[:BLOCK]) :]
+        with _needing(len(view)):
+            while view:
+                self.before("write", path)
+                view = view[os.write(fd, view[:BLOCK]) :]
 
     def append(self, fd: int, line: bytes, path: Path) -> None:
         """Writes a line with one call, so that a reader sees a prefix of it at worst."""
-        self.before("append", path)
-        written = os.write(fd, line)
-        if written != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        with _needing(len(line)):
+            self.before("append", path)
+            if os.write(fd, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     def allocate(self, fd: int, size: int, path: Path) -> None:
         """Reserves space first, so that a full disk is an error before the first byte."""
         self.before("allocate", path)
         if size and hasattr(os, "posix_fallocate"):
             try:
-                os.posix_fallocate(fd, 0, size)
+                with _needing(size):
+                    os.posix_fallocate(fd, 0, size)
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
                     raise
 
-    def create(self, path: Path) -> int:
-        """Opens a new file for writing; the descriptor is the caller's to close."""
+    def create(self, path: Path, mode: int = 0o600) -> int:
+        """Opens a new file for writing, whatever its mode; the descriptor is the caller's."""
         self.before("create", path)
         return os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode
         )
 
     def sync(self, fd: int, path: Path) -> None:
         """Flushes a file, if durable."""
         self.before("sync", path)
-        if self.durable:
-            os.fsync(fd)
+        self._flush([fd])
 
     def sync_folder(self, path: Path) -> None:
         """Flushes a folder's entries: on ext4 a rename alone can be lost on power failure."""
-        self.before("sync_folder", path)
-        if self.durable:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
+        self.sync_together({}, [path])
+
+    def sync_together(self, files: Mapping[Path, int], folders: Iterable[Path]) -> None:
+        """Flushes open files and folders, if durable.
+
+        At the same time: file systems write flushes that wait together with one commit.
+        """
+        opened: list[int] = []
+        try:
+            for path in files:
+                self.before("sync", path)
+            for folder in folders:
+                self.before("sync_folder", folder)
+                if self.durable:
+                    opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            self._flush([*files.values(), *opened])
+        finally:
+            for fd in opened:
                 os.close(fd)
+
+    def _flush(self, fds: Sequence[int]) -> None:
+        if not self.durable or not fds:
+            return
+        if len(fds) == 1:
+            os.fsync(fds[0])
+            return
+        # Threads of its own each time: a pool that is kept does not survive a fork.
+        with ThreadPoolExecutor(min(len(fds), FLUSHES), "flush") as pool:
+            for _ in pool.map(os.fsync, fds):
+                pass
 
     def rename(self, source: Path, target: Path) -> None:
         """Moves a file or a folder inside the store."""
         self.before("rename", target)
         source.rename(target)
 
-    def make_folder(self, path: Path) -> None:
-        """Makes a folder and the missing ones above it; flushes the parent of each new one."""
+    def make_folder(self, path: Path, *, sync: bool = True) -> None:
+        """Makes a folder and the missing ones above it, and flushes the parent of each new one.
+
+        Without `sync` the caller flushes the parent of the folder itself, before it counts on it.
+        """
         if path.is_dir():
             return
         self.make_folder(path.parent)
@@ -93,12 +124,8 @@ class Disk:
             path.mkdir(mode=0o700)
         except FileExistsError:
             return
-        self.sync_folder(path.parent)
-
-    def seal(self, fd: int, mode: int, path: Path) -> None:
-        """Sets the final mode of a file."""
-        self.before("chmod", path)
-        os.fchmod(fd, mode)
+        if sync:
+            self.sync_folder(path.parent)
 
     def truncate(self, fd: int, size: int, path: Path) -> None:
         """Cuts a file."""
@@ -114,6 +141,23 @@ class Disk:
             path.unlink(missing_ok=True)
 
 
+FULL = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file would exceed the size limit",
+}
+
+
+@contextmanager
+def _needing(size: int) -> Iterator[None]:
+    """Says in an error how many bytes were to be written."""
+    try:
+        yield
+    except OSError as error:
+        error.add_note(f"{size:,} bytes needed, ")
+        raise
+
+
 @contextmanager
 def typed(path: Path, doing: str) -> Iterator[None]:
     """Turns what the operating system says into the store's errors, naming the path.
@@ -126,9 +170,9 @@ def typed(path: Path, doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or str(path)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise StorageFull(
-                f"no space left while {doing}: {_free(path)}",
+                f"{FULL[error.errno]} while {doing}: {_needed(error)}{_free(path)}",
                 where=str(place),
                 remedy="make space and run the same command again; nothing finished is lost",
             ) from error
@@ -145,6 +189,10 @@ def typed(path: Path, doing: str) -> Iterator[None]:
                 remedy="check the disk, or move the store to a local one with AIDN_HOME",
             ) from error
         raise StoreError(f"{error.strerror or error} while {doing}", where=str(place)) from error
+
+
+def _needed(error: OSError) -> str:
+    return next(iter(getattr(error, "__notes__", ())), "")
 
 
 def _free(path: Path) -> str:

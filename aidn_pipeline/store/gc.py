@@ -14,12 +14,16 @@ from pathlib import Path
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.facts import Contents, Facts, input_ids, record_ids, stage_name
+from aidn_pipeline.store.logs import FOLDER as LOGS
+from aidn_pipeline.store.logs import runs_with_logs
 from aidn_pipeline.store.pins import LOCK
 from aidn_pipeline.store.reach import KEEP_RUNS, Reached, reached
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.store.worth import Loss, Result, least_valuable_first
 
 TRASH = "trash"
+LOCKED = {"work": "work", LOGS: "run"}
+"""Folders that go as a whole, with the lock of those who write into them."""
 BATCH = 256
 """Objects that are moved while processes that pin have to wait."""
 
@@ -36,6 +40,7 @@ class Removal:
         objects: ids that go with it.
         size: bytes of these.
         work: folder of unfinished work that goes; empty for results.
+        log: id of the run whose stages' output goes; empty for anything else.
     """
 
     fingerprint: str = ""
@@ -45,6 +50,7 @@ class Removal:
     objects: tuple[str, ...] = ()
     size: int = 0
     work: str = ""
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +127,7 @@ class Collector:
         left = total
         for removal in [
             *self._orphans(free, sizes, keep),
+            *_old_logs(self._store, keep.runs),
             *(_unfinished(self._store) if self._unfinished else ()),
             *self._results(free, sizes),
         ]:
@@ -163,14 +170,15 @@ class Collector:
                     needed = self._reached().objects
                     batch = doomed[start : start + BATCH]
                     moved |= self._move(digest for digest in batch if digest not in needed)
-            moved |= {r.work for r in plan.removals if r.work and self._move_work(r.work)}
+            moved |= {r.work for r in plan.removals if self._move_folder("work", r.work)}
+            moved |= {r.log for r in plan.removals if self._move_folder(LOGS, r.log)}
         # Live processes may have taken some of it back.
         removals = (self._left_of(removal, moved) for removal in plan.removals)
-        done = tuple(r for r in removals if r.fingerprint or r.objects or r.work in moved)
+        done = tuple(r for r in removals if r.fingerprint or r.objects or {r.work, r.log} & moved)
         return replace(plan, removals=done)
 
     def _left_of(self, removal: Removal, moved: set[str]) -> Removal:
-        if removal.work:
+        if removal.work or removal.log:
             return removal
         objects = tuple(digest for digest in removal.objects if digest in moved)
         return replace(removal, objects=objects, size=sum(self._bytes[d] for d in objects))
@@ -186,13 +194,13 @@ class Collector:
                 moved.add(digest)
         return moved
 
-    def _move_work(self, name: str) -> bool:
+    def _move_folder(self, kind: str, name: str) -> bool:
         store = self._store
-        lock = store.locks.acquire(f"work/{name}", wait=False)
+        lock = store.locks.acquire(f"{LOCKED[kind]}/{name}", wait=False) if name else None
         if lock is None:
             return False
         try:
-            source, target = store.root / "work" / name, store.root / TRASH / "work" / name
+            source, target = store.root / kind / name, store.root / TRASH / kind / name
             if not source.is_dir():
                 return False
             store.disk.make_folder(target.parent)
@@ -261,6 +269,13 @@ def _unfinished(store: Store) -> Iterable[Removal]:
             yield Removal(work=work.name, size=size_of(work))
 
 
+def _old_logs(store: Store, kept: frozenset[str]) -> Iterable[Removal]:
+    """What stages printed in runs that nothing keeps."""
+    for run in runs_with_logs(store.root):
+        if run not in kept and not store.locks.held(f"run/{run}"):
+            yield Removal(run=run, log=run, size=size_of(store.root / LOGS / run))
+
+
 def undo(store: Store) -> int:
     """Moves everything in the trash back; returns how many objects and works came back.
 
@@ -280,8 +295,8 @@ def undo(store: Store) -> int:
 
 
 def _back(store: Store, file: Path) -> bool:
-    if file.parent.name == "work":
-        return _work_back(store, file)
+    if file.parent.name in LOCKED:
+        return _folder_back(store, file)
     path = store.objects.path(f"b3:{file.name}")
     if path.exists():
         store.disk.remove(file)  # made again in the meantime: the same bytes
@@ -291,9 +306,9 @@ def _back(store: Store, file: Path) -> bool:
     return True
 
 
-def _work_back(store: Store, folder: Path) -> bool:
-    target = store.root / "work" / folder.name
-    lock = store.locks.acquire(f"work/{folder.name}", wait=False)
+def _folder_back(store: Store, folder: Path) -> bool:
+    target = store.root / folder.parent.name / folder.name
+    lock = store.locks.acquire(f"{LOCKED[folder.parent.name]}/{folder.name}", wait=False)
     if lock is None:
         return False
     try:
@@ -322,9 +337,10 @@ def purge(store: Store) -> int:
 
 
 def _trashed(trash: Path) -> Iterable[Path]:
-    for folder in (trash / "work", trash):
+    folders = [trash / kind for kind in LOCKED]
+    for folder in (*folders, trash):
         for file in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if file != trash / "work":
+            if file not in folders:
                 yield file
 
 

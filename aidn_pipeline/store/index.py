@@ -1,27 +1,162 @@
 """The index: a SQLite cache of where the journal says what. Never believed, only asked."""
 
 import os
+import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from blake3 import blake3
+
+from aidn_pipeline.errors import AidnError
 from aidn_pipeline.store.disk import Disk
-from aidn_pipeline.store.journal import Line
+from aidn_pipeline.store.journal import Entry, Line, damaged, name_of, parsed
 
+VERSION = 2
+"""Of the tables; those of another one are made anew."""
 TABLES = """
 CREATE TABLE IF NOT EXISTS line (
-    kind TEXT, key TEXT, family TEXT, base TEXT, sequence INTEGER, offset INTEGER, size INTEGER,
-    PRIMARY KEY (kind, key));
-CREATE INDEX IF NOT EXISTS family ON line (family);
-CREATE INDEX IF NOT EXISTS base ON line (base);
+    id INTEGER PRIMARY KEY, kind TEXT, run TEXT, family INTEGER, base INTEGER,
+    sequence INTEGER, offset INTEGER, size INTEGER);
 CREATE TABLE IF NOT EXISTS covered (one INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER);
 """
+SEARCHES = """
+CREATE INDEX IF NOT EXISTS family ON line (family) WHERE kind = 'stage';
+CREATE INDEX IF NOT EXISTS base ON line (base) WHERE kind = 'stage';
+CREATE INDEX IF NOT EXISTS run ON line (sequence) WHERE kind = 'run';
+CREATE INDEX IF NOT EXISTS recipe ON line (family, sequence) WHERE kind = 'run';
+"""
+DROPPED = "".join(f"DROP INDEX IF EXISTS {name};" for name in ("family", "base", "run", "recipe"))
+BATCH = 10_000
+"""Lines that are taken in together; from so many on the searches are faster made anew."""
+STAGE = re.compile(
+    rb'\{"key":"b3:([0-9a-f]{64})","kind":"stage","value":\{"base":"b3:([0-9a-f]{64})"'
+)
+"""How the payload with a stage's record begins, as it is written by us."""
+FAMILY = re.compile(rb',"family":"b3:([0-9a-f]{64})","fingerprint":"b3:')
+FAMILY_SIZE = len(FAMILY.pattern) - len(b"([0-9a-f]{64})") + 64
+"""Bytes of what it matches."""
 
-SCHEMA = [part.strip().replace(" IF NOT EXISTS", "") for part in TABLES.split(";") if part.strip()]
+SCHEMA = {
+    part.strip().replace(" IF NOT EXISTS", "")
+    for part in f"{TABLES}{SEARCHES}".split(";")
+    if part.strip()
+}
 """The same as SQLite keeps it."""
 
 DAMAGE = (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError, MemoryError)
 """What SQLite raises over a damaged file; names that are no UTF-8 come as a ValueError."""
+
+
+class Row(NamedTuple):
+    """What the index keeps of a line.
+
+    Attributes:
+        id: number of its kind and key.
+        kind: of the fact.
+        run: id of a run.
+        family: number of a stage's family, or of a run's recipe.
+        base: number of a stage's base.
+        sequence: number of the line.
+        offset: its place.
+        size: in bytes.
+    """
+
+    id: int
+    kind: str
+    run: str | None
+    family: int | None
+    base: int | None
+    sequence: int
+    offset: int
+    size: int
+
+
+def number_of(kind: str, key: str) -> int:
+    """A number for the kind and key of a fact; what it leads to is compared before it is used."""
+    if kind == "stage" and key.startswith("b3:"):
+        try:
+            return int(key[3:18], 16)
+        except ValueError:
+            pass
+    return int(blake3(name_of(kind, key)).hexdigest(8)[:15], 16)
+
+
+def row_of(line: Line) -> Row:
+    """The row of a line."""
+    return _row(line.payload, line.sequence, line.offset, line.size)
+
+
+def rows_of(path: Path, entries: Iterable[Entry]) -> Iterator[Row]:
+    """The rows of lines whose payloads were not read; most need not be.
+
+    Raises:
+        CorruptObject: for a payload that is no fact.
+    """
+    for entry in entries:
+        yield _quick(entry) or _slow(path, entry)
+
+
+def _quick(entry: Entry) -> Row | None:
+    sequence, offset, size, body, _ = entry
+    stage = STAGE.match(body)
+    if stage is None:
+        return None
+    key, base = stage.groups()
+    # A record's fingerprint is its key, and its family stands before it.
+    at = body.find(key, stage.end())
+    family = FAMILY.match(body, at - FAMILY_SIZE, at) if at > FAMILY_SIZE else None
+    if family is None:
+        return None
+    numbers = int(key[:15], 16), "stage", None, int(family[1][:15], 16), int(base[:15], 16)
+    return Row(*numbers, sequence, offset, size)
+
+
+def _slow(path: Path, entry: Entry) -> Row:
+    try:
+        payload = parsed(path, entry).payload
+        return _row(payload, entry.sequence, entry.offset, entry.size)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise damaged(path, entry.offset) from None
+
+
+def _row(payload: dict[str, Any], sequence: int, offset: int, size: int) -> Row:
+    kind, key, value = payload["kind"], payload["key"], payload["value"]
+    number, run, family, base = number_of(kind, key), None, None, None
+    if kind == "run":
+        run, family = key, number_of("recipe", value.get("recipe", ""))
+    elif kind == "stage":
+        family = number_of("stage", value.get("family", ""))
+        base = number_of("stage", value.get("base", ""))
+    return Row(number, kind, run, family, base, sequence, offset, size)
+
+
+@cache
+def boot() -> int:
+    """A number for the time since the machine started; the same one where nothing tells."""
+    try:
+        name = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    except OSError:
+        name = b""
+    return int(blake3(name).hexdigest(4), 16) >> 1
+
+
+def _is_of_this_boot(db: sqlite3.Connection) -> bool:
+    # Of a file that was never flushed a power cut leaves some pages old and some new: rows may be
+    # missing of what it says it covers.
+    return bool(db.execute("PRAGMA application_id").fetchone()[0] == boot())
+
+
+def _empty(db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    if not _is_of_this_boot(db):  # another process may have been faster
+        db.execute("DELETE FROM line")
+        db.execute("DELETE FROM covered")
+        db.execute(f"PRAGMA application_id={boot()}")
+    db.execute("COMMIT")
 
 
 class JournalIndex:
@@ -57,14 +192,21 @@ class JournalIndex:
             os.close(os.open(where, flags, 0o600))
         db = sqlite3.connect(where, isolation_level=None, timeout=10)
         try:
-            # No flushes: whatever a power cut leaves is checked against the journal and remade.
-            db.executescript("PRAGMA trusted_schema=OFF; PRAGMA synchronous=OFF")
-            schema = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
-            found = [sql for (sql,) in db.execute(schema)]
-            if found != SCHEMA[: len(found)]:
+            db.execute("PRAGMA trusted_schema=OFF")
+            # No flushes: what was written before the machine last started is not believed.
+            db.execute("PRAGMA synchronous=OFF")
+            schema = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+            if not {sql for (sql,) in db.execute(schema)} <= SCHEMA:
                 # Views and triggers are code: in tables of another make nothing is looked up.
                 raise sqlite3.DatabaseError("the index was made by something else")
-            db.executescript(TABLES)
+            if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                db.executescript(
+                    "BEGIN IMMEDIATE; DROP TABLE IF EXISTS line; DROP TABLE IF EXISTS covered;"
+                    f"{TABLES}{SEARCHES} PRAGMA user_version={VERSION};"
+                    f"PRAGMA application_id={boot()}; COMMIT"
+                )
+            elif not _is_of_this_boot(db):
+                _empty(db)
         except DAMAGE:
             db.close()
             raise
@@ -79,41 +221,55 @@ class JournalIndex:
             self.clear()
             return 0, 0
 
-    def take(self, lines: Iterable[Line]) -> None:
-        """Takes new lines in, in one transaction; lines behind a gap are left for later.
+    def take(self, found: Iterable[Row]) -> bool:
+        """Takes new lines in, in one transaction; whether it did: lines behind a gap stay out.
 
         What is covered has no holes, whatever other processes do to the file meanwhile.
+
+        Raises:
+            CorruptObject: if it is found while the lines are read; nothing is taken in then.
         """
-        rows = [
-            (
-                line.payload["kind"],
-                line.payload["key"],
-                line.payload["value"].get("family"),
-                line.payload["value"].get("base"),
-                line.sequence,
-                line.offset,
-                line.size,
-            )
-            for line in lines
-        ]
-        if not rows:
-            return
+        rows = iter(found)
+        batch = list(islice(rows, BATCH))
+        if not batch:
+            return True
         try:
             self._disk.before("index", self._path)
             self._db.execute("BEGIN IMMEDIATE")
             covered = self._db.execute("SELECT offset FROM covered").fetchone()
-            start = int(covered[0]) if covered else 0
-            fresh = [row for row in rows if row[5] >= start]
-            if fresh and fresh[0][5] == start:
-                last = fresh[-1]
-                self._db.executemany("INSERT OR REPLACE INTO line VALUES (?,?,?,?,?,?,?)", fresh)
-                self._db.execute(
-                    "INSERT OR REPLACE INTO covered VALUES (1, ?, ?)", (last[5] + last[6], last[4])
-                )
+            taken = self._take(batch, rows, int(covered[0]) if covered else 0)
             self._db.execute("COMMIT")
         except (*DAMAGE, OSError):
             # A cache that cannot be written must not stop work: the journal has the line.
             self.clear()
+            return False
+        except AidnError:
+            self._db.execute("ROLLBACK")
+            raise
+        return taken
+
+    def _take(self, batch: list[Row], rest: Iterator[Row], start: int) -> bool:
+        anew = len(batch) == BATCH
+        for statement in DROPPED.split(";") if anew else ():
+            self._db.execute(statement)
+        end, sequence = start, -1
+        while batch:
+            fresh = [row for row in batch if row.offset >= end]
+            if fresh and fresh[0].offset != end:
+                break
+            if fresh:
+                end, sequence = fresh[-1].offset + fresh[-1].size, fresh[-1].sequence
+                # In the order of the table, which is faster; the newest line of a key stands.
+                ordered = sorted({row.id: row for row in fresh}.values()) if anew else fresh
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO line VALUES (?,?,?,?,?,?,?,?)", ordered
+                )
+            batch = list(islice(rest, BATCH))
+        if end > start:
+            self._db.execute("INSERT OR REPLACE INTO covered VALUES (1, ?, ?)", (end, sequence))
+        for statement in SEARCHES.split(";") if anew else ():
+            self._db.execute(statement)
+        return not batch
 
     def clear(self) -> None:
         """Starts from nothing; the caller takes the whole journal in again.
@@ -135,22 +291,49 @@ class JournalIndex:
 
     def place(self, kind: str, key: str) -> tuple[int, int] | None:
         """Offset and size of the newest line of (kind, key)."""
-        rows = self._rows("SELECT offset, size FROM line WHERE kind=? AND key=?", kind, key)
+        rows = self._rows("SELECT offset, size FROM line WHERE id=?", number_of(kind, key))
         return rows[0] if rows else None
-
-    def places(self, kind: str) -> list[tuple[int, int]]:
-        """Places of all lines of a kind, oldest first."""
-        return self._rows("SELECT offset, size FROM line WHERE kind=? ORDER BY sequence", kind)
 
     def places_by(self, column: str, value: str) -> list[tuple[int, int]]:
         """Places of the stage records with this `family` or `base`, newest first."""
         by = {
-            "family": "SELECT offset, size FROM line WHERE family=? ORDER BY sequence DESC",
-            "base": "SELECT offset, size FROM line WHERE base=? ORDER BY sequence DESC",
+            "family": "SELECT offset, size FROM line WHERE kind='stage' AND family=? "
+            "ORDER BY sequence DESC",
+            "base": "SELECT offset, size FROM line WHERE kind='stage' AND base=? "
+            "ORDER BY sequence DESC",
         }
-        return self._rows(by[column], value)
+        return self._rows(by[column], number_of("stage", value))
 
-    def _rows(self, query: str, *values: str) -> list[tuple[int, int]]:
+    def runs(self, limit: int) -> list[tuple[int, int]]:
+        """Places of the newest runs, newest first."""
+        query = "SELECT offset, size FROM line WHERE kind='run' ORDER BY sequence DESC LIMIT ?"
+        return self._rows(query, limit)
+
+    def runs_of(self, recipe: str, limit: int) -> list[tuple[int, int]]:
+        """Places of a recipe's newest runs, newest first."""
+        query = (
+            "SELECT offset, size FROM line WHERE kind='run' AND family=? "
+            "ORDER BY sequence DESC LIMIT ?"
+        )
+        return self._rows(query, number_of("recipe", recipe), limit)
+
+    def runs_like(self, beginning: str, limit: int) -> list[tuple[int, int]]:
+        """Places of the newest runs whose ids begin like this, newest first."""
+        query = (
+            "SELECT offset, size FROM line WHERE kind='run' AND substr(run, 1, ?)=? "
+            "ORDER BY sequence DESC LIMIT ?"
+        )
+        return self._rows(query, len(beginning), beginning, limit)
+
+    def count_runs(self) -> int:
+        """How many runs there are."""
+        try:
+            found = self._db.execute("SELECT count(*) FROM line WHERE kind='run'").fetchone()
+            return int(found[0])
+        except DAMAGE:
+            return 0
+
+    def _rows(self, query: str, *values: str | int) -> list[tuple[int, int]]:
         try:
             return [(int(a), int(b)) for a, b in self._db.execute(query, values)]
         except DAMAGE:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from blake3 import blake3
 
@@ -19,9 +21,13 @@ HEAD_PARTS = 3
 """Sequence, length and sum, each followed by a space."""
 LONGEST_HEAD = 64
 """Bytes; no line has a longer head."""
-LONGEST_LINE = 64 * 2**20
+LONGEST_LINE = 16 * 2**20
 """Bytes of the longest line that is written or read."""
+LONGEST_TAIL = 64 * 2**20
+"""Bytes of the most that is taken for what a killed process, or a power cut, left unfinished."""
 DECODER = json.JSONDecoder(parse_float=finite, parse_constant=refuse_constant)
+SECTOR = 512
+"""Bytes; what a disk writes whole or not at all, and every block of a file system is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,20 @@ class Line:
     offset: int
     size: int
     payload: dict[str, Any]
+
+
+class Entry(NamedTuple):
+    """A line whose sum is right: its number, its place, and its payload as it is written.
+
+    Attributes:
+        joined: whether it was written together with the line before it.
+    """
+
+    sequence: int
+    offset: int
+    size: int
+    body: bytes
+    joined: bool
 
 
 class JournalFile:
@@ -53,10 +73,24 @@ class JournalFile:
         Raises:
             CorruptObject: at the first damaged line, with its offset.
         """
-        for line in scan(self.path, self.end, self.sequence):
-            self.end = line.offset + line.size
-            self.sequence = line.sequence
-            yield line
+        return map(partial(parsed, self.path), self.new_entries())
+
+    def new_entries(self) -> Iterator[Entry]:
+        """The same, their payloads not yet read.
+
+        Raises:
+            CorruptObject: at the first damaged line, with its offset.
+        """
+        for entry in entries(self.path, self.end, self.sequence):
+            self.seek(entry.offset + entry.size, entry.sequence)
+            yield entry
+
+    def has_grown(self) -> bool:
+        """Whether the file's end is another than the one that is known here."""
+        try:
+            return self.path.stat().st_size != self.end
+        except FileNotFoundError:
+            return self.end != 0
 
     def seek(self, offset: int, sequence: int) -> None:
         """Goes on behind a line that is known."""
@@ -84,26 +118,34 @@ class JournalFile:
                 os.close(fd)
 
     def append(self, payload: Mapping[str, Any]) -> Line:
-        """Writes one line behind the last; call under the lock, after `new_lines`.
+        """Writes one line; see `extend`."""
+        return self.extend([payload])[0]
 
-        It is durable when this returns. After a failed flush the journal takes no more lines: a
-        second flush could succeed with the data gone.
+    def extend(self, payloads: Iterable[Mapping[str, Any]]) -> list[Line]:
+        """Writes lines behind the last; call under the lock, after `new_lines`.
+
+        They are durable when this returns, with one flush for all. After a failed flush the journal
+        takes no more lines: a second flush could succeed with the data gone.
 
         Raises:
-            StorageFull: if there is no space; the line is not there.
+            StorageFull: if there is no space; no line is there.
             StorageUnwritable: if it cannot be written.
         """
         if self._broken:
             raise StoreError(
                 "the journal failed before and takes no more lines", where=str(self.path)
             )
-        data = encode(self.sequence + 1, payload)
+        lines: list[Line] = []
+        data: list[bytes] = []
+        end = self.end
+        for number, payload in enumerate(payloads, self.sequence + 1):
+            data.append(encode(number, payload, joined=bool(lines)))
+            lines.append(Line(number, end, len(data[-1]), dict(payload)))
+            end += len(data[-1])
         with typed(self.path, "writing the journal"):
-            self._write(data)
-        line = Line(self.sequence + 1, self.end, len(data), dict(payload))
-        self.end += len(data)
-        self.sequence += 1
-        return line
+            self._write(b"".join(data))
+        self.seek(end, self.sequence + len(lines))
+        return lines
 
     def _write(self, data: bytes) -> None:
         is_new = not self.path.exists()
@@ -130,8 +172,8 @@ class JournalFile:
             os.close(fd)
 
 
-def encode(sequence: int, payload: Mapping[str, Any]) -> bytes:
-    """One line as bytes.
+def encode(sequence: int, payload: Mapping[str, Any], *, joined: bool = False) -> bytes:
+    """One line as bytes; a joined one is written together with the line before it.
 
     Raises:
         StoreError: if it is too long to be read again.
@@ -143,12 +185,16 @@ def encode(sequence: int, payload: Mapping[str, Any]) -> bytes:
             where=str(payload.get("kind", "")),
             remedy=f"keep it below {LONGEST_LINE:,} bytes; larger values are artifacts",
         )
-    head = f"{sequence} {len(body)}"
-    return f"{head} {_sum(head, body)} ".encode() + body + b"\n"
+    head = _head(sequence, len(body), joined=joined)
+    return b"%b%b %b\n" % (head, _sum(head + body), body)
 
 
-def _sum(head: str, body: bytes) -> str:
-    return blake3(head.encode() + b" " + body).hexdigest()[:16]
+def _head(sequence: int, length: int, *, joined: bool) -> bytes:
+    return b"%d%b %d " % (sequence, b"+" if joined else b"", length)
+
+
+def _sum(text: bytes) -> bytes:
+    return blake3(text).hexdigest(8).encode()
 
 
 def parse(path: Path, data: bytes, offset: int) -> Line:
@@ -157,22 +203,68 @@ def parse(path: Path, data: bytes, offset: int) -> Line:
     Raises:
         CorruptObject: if its sum, its length or its form is wrong.
     """
+    return parsed(path, _entry(path, data, offset))
+
+
+def parsed(path: Path, entry: Entry) -> Line:
+    """The line with its payload read.
+
+    Raises:
+        CorruptObject: if the payload is no JSON, or says nothing that is known.
+    """
     try:
-        sequence, length, total, body = data.removesuffix(b"\n").split(b" ", 3)
-        head = f"{int(sequence)} {int(length)}"
-        fits = data.endswith(b"\n") and len(body) == int(length)
-        if (
-            not fits
-            or head.encode() != sequence + b" " + length
-            or _sum(head, body).encode() != total
-        ):
-            raise damaged(path, offset)
-        payload = DECODER.decode(body.decode())
+        payload = DECODER.decode(entry.body.decode())
         if not _check(path)(payload):
-            raise damaged(path, offset)
-        return Line(int(sequence), offset, len(data), payload)
+            raise damaged(path, entry.offset)
+        return Line(entry.sequence, entry.offset, entry.size, payload)
     except (ValueError, RecursionError):
+        raise damaged(path, entry.offset) from None
+
+
+def _entry(path: Path, data: bytes, offset: int) -> Entry:
+    head = data.split(b" ", HEAD_PARTS)
+    if len(head) <= HEAD_PARTS or not data.endswith(b"\n"):
+        raise damaged(path, offset)
+    sequence, _, total, body = head
+    body, joined = body[:-1], sequence.endswith(b"+")
+    try:
+        number = int(sequence.removesuffix(b"+"))
+    except ValueError:
         raise damaged(path, offset) from None
+    # There is one way to write the numbers: a sum over others was never written.
+    start = _head(number, len(body), joined=joined)
+    if not data.startswith(start) or _sum(start + body) != total:
+        raise damaged(path, offset)
+    return Entry(number, offset, len(data), body, joined)
+
+
+VALUE = b',"value":'
+"""What stands between the name of a fact and its value: no quote stands so inside of a text."""
+
+
+def name_of(kind: str, key: str) -> bytes:
+    """How the payload of a fact begins."""
+    return canonical_json({"key": key, "kind": kind})[:-1]
+
+
+def names_in(path: Path, start: int, end: int) -> Iterator[bytes]:
+    """The beginnings of the payloads of all lines between two offsets, unchecked."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < end and (line := file.readline()):
+            start += len(line)
+            yield line.partition(VALUE)[0].split(b" ", HEAD_PARTS)[-1]
+
+
+def line_of(path: Path, entry: Entry, kind: str) -> Line | None:
+    """The line, if it is a fact of this kind.
+
+    Raises:
+        CorruptObject: if its payload is no JSON.
+    """
+    if not entry.body.partition(VALUE)[0].endswith(b'"kind":%b' % canonical_json(kind)):
+        return None
+    return parsed(path, entry)
 
 
 def _check(path: Path) -> Callable[[Any], bool]:
@@ -197,7 +289,16 @@ def damaged(path: Path, offset: int) -> CorruptObject:
 
 
 def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
-    """Lines from `offset` on; stops before an unfinished last line.
+    """Lines from `offset` on; stops before what was never finished.
+
+    Raises:
+        CorruptObject: at the first damaged line.
+    """
+    return map(partial(parsed, path), entries(path, offset, sequence))
+
+
+def entries(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Entry]:
+    """The same, their payloads not yet read.
 
     Raises:
         CorruptObject: at the first damaged line.
@@ -214,14 +315,18 @@ def scan(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Line]:
             raise damaged(path, size)
         file.seek(offset)
         while data := file.readline(LONGEST_LINE + 1):
-            if not data.endswith(b"\n") and is_torn(data):
-                return
-            line = parse(path, data, offset)
-            if line.sequence != sequence + 1:
+            try:
+                entry = _entry(path, data, offset)
+            except CorruptObject:
+                rest = file.read(LONGEST_TAIL + 1)
+                if len(rest) <= LONGEST_TAIL and is_torn(path, data + rest, offset):
+                    return
+                raise
+            if entry.sequence != sequence + 1:
                 raise damaged(path, offset)
-            sequence = line.sequence
+            sequence = entry.sequence
             offset += len(data)
-            yield line
+            yield entry
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -232,10 +337,41 @@ def _opened(path: Path) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
-def is_torn(data: bytes) -> bool:
-    """Whether bytes without a newline are the beginning of a line that was never finished."""
-    parts = data.split(b" ", 3)
+def is_torn(path: Path, data: bytes, offset: int) -> bool:
+    """Whether what stands from a damaged line to the end of the file was never finished.
+
+    So it is if the file ends within that line, or if a power cut left a hole in it: nothing is
+    written behind a group of lines before the group is flushed.
+
+    Args:
+        path: the journal.
+        data: from the damaged line to the end of the file.
+        offset: where it begins.
+    """
+    line, *others = filter(None, re.split(rb"(?<=\n)", data))
+    if _has_hole(line, offset):
+        return not any(_begins_a_group(path, other) for other in others)
+    return not others and not line.endswith(b"\n") and _is_beginning(line)
+
+
+def _has_hole(line: bytes, offset: int) -> bool:
+    # A power cut may keep a file's size and lose what was written up to the end of a block. No line
+    # of ours has zero bytes; a lone one may be a flipped bit.
+    holes = re.finditer(rb"\0{2,}", line)
+    return any(hole.end() == len(line) or (offset + hole.end()) % SECTOR == 0 for hole in holes)
+
+
+def _begins_a_group(path: Path, line: bytes) -> bool:
+    try:
+        return not _entry(path, line, 0).joined
+    except CorruptObject:
+        return False
+
+
+def _is_beginning(line: bytes) -> bool:
+    parts = line.split(b" ", HEAD_PARTS)
     if len(parts) <= HEAD_PARTS:
-        return len(data) < LONGEST_HEAD and all(part.isalnum() or not part for part in parts)
+        heads = [part.removesuffix(b"+") if n == 0 else part for n, part in enumerate(parts)]
+        return len(line) < LONGEST_HEAD and all(part.isalnum() or not part for part in heads)
     known = parts[1].isdigit() and len(parts[1]) <= len(str(LONGEST_LINE))
-    return known and len(parts[3]) <= int(parts[1]) <= LONGEST_LINE
+    return known and len(parts[HEAD_PARTS]) <= int(parts[1]) <= LONGEST_LINE

@@ -19,6 +19,20 @@ class Locks:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def open(self) -> int:
+        """A descriptor that `again` locks with and unlocks as often as is wanted."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(self._path, flags, 0o600)
+
+    @contextmanager
+    def again(self, fd: int, name: str) -> Iterator[None]:
+        """Holds a shared lock for a block with a descriptor that stays open; waits for it."""
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _request(fcntl.F_RDLCK, name))
+        try:
+            yield
+        finally:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _request(fcntl.F_UNLCK, name))
+
     def acquire(self, name: str, *, wait: bool = True, shared: bool = False) -> int | None:
         """Takes the lock; returns the descriptor that holds it, or None if another owner does.
 
@@ -28,7 +42,7 @@ class Locks:
             shared: others may hold it shared at the same time.
         """
         kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = self.open()
         try:
             fcntl.fcntl(fd, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, _request(kind, name))
         except (BlockingIOError, PermissionError):

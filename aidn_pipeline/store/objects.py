@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -17,10 +18,11 @@ from aidn_pipeline.store.scratch import Scratch
 
 MAX_MANIFEST = 64 * 2**20
 """Bytes of the longest manifest that is read."""
-DIGITS = 64
-"""Hex digits of an id."""
 LARGEST = 2**63
 """Bytes; no file has as many."""
+ID = re.compile("b3:[0-9a-f]{64}")
+MOST_WAITING = 64
+"""Objects that are flushed together at most; each keeps a file open until then."""
 LONGEST_NAME = 1024
 """Bytes of the longest file name in a folder."""
 
@@ -35,6 +37,10 @@ class Objects:
         self._scratch = scratch
         self._pins = pins
         self._verified: set[str] = set()
+        self._shards: set[Path] = set()
+        self._waiting: dict[str, tuple[int, Path]] = {}
+        self.gathering = False
+        """Whether what is put may wait for the next `flush`, if it has to be flushed at all."""
 
     def path(self, digest: str) -> Path:
         """Where the object of this id is, or would be.
@@ -47,10 +53,12 @@ class Objects:
             raise StoreError(
                 f"{digest!r} is no object id", remedy="ids are `b3:` and 64 hex digits"
             )
-        return self._folder / name[:2] / name[2:]
+        return Path(f"{self._folder}/{name[:2]}/{name[2:]}")
 
     def has(self, digest: str, size: int) -> bool:
         """Whether an object of this id and size is present; its bytes are checked when read."""
+        if digest in self._waiting:
+            return os.fstat(self._waiting[digest][0]).st_size == size
         try:
             facts = self.path(digest).lstat()
         except OSError:
@@ -81,6 +89,8 @@ class Objects:
         Raises:
             CorruptObject: if it is missing, or its bytes differ; it is set aside then.
         """
+        if digest in self._waiting:
+            self.flush()
         path = self.path(digest)
         if digest in self._verified and path.exists():
             return path
@@ -121,6 +131,8 @@ class Objects:
         Raises:
             CorruptObject: if they are missing, or differ.
         """
+        if digest in self._waiting:
+            return self._waiting[digest][1].read_bytes()
         try:
             data = self.verified(digest).read_bytes()
             if digest_bytes(data) != digest:
@@ -134,12 +146,19 @@ class Objects:
     def put(self, content: Content | Iterable[bytes | memoryview]) -> FileRef:
         """Takes bytes, a file, or blocks of bytes; says nothing before they are durable.
 
-        Until this process closes the store no `gc` removes them.
+        While `gathering` they are so after the next `flush`. Until this process closes the store no
+        `gc` removes them.
 
         Raises:
             StorageFull: if there is no space; nothing is left over.
             StorageUnwritable: if the store cannot be written.
         """
+        ref = self._put(content)
+        if not self.gathering or len(self._waiting) >= MOST_WAITING:
+            self.flush()
+        return ref
+
+    def _put(self, content: Content | Iterable[bytes | memoryview]) -> FileRef:
         if isinstance(content, FileRef):
             self._pins.add([content.digest])
             return content
@@ -149,7 +168,7 @@ class Objects:
             with typed(self._folder, "writing an object"):
                 if self._is_there(digest):
                     return FileRef(digest, len(content))
-            return self._write([content], len(content))
+            return self._write([content], len(content), digest)
         if isinstance(content, Path):
             return self._write(blocks_of(content), content.stat().st_size)
         return self._write(content, 0)
@@ -164,10 +183,48 @@ class Objects:
         total = 0
         for name in sorted(files, key=lambda n: n.encode()):
             check_name(name)
-            ref = self.put(files[name])
+            ref = self._put(files[name])
             rows.append([name, "f", ref.size, ref.digest])
             total += ref.size
+            if len(self._waiting) >= MOST_WAITING:
+                self.flush()
         return self.put(canonical_json(["tree", 1, rows])), total
+
+    def flush(self) -> None:
+        """Makes durable what waits: the files, then their places, then the folders.
+
+        Raises:
+            StorageFull: if there is no space; what waited is gone.
+            StorageUnwritable: if it cannot be written.
+        """
+        waiting, self._waiting = self._waiting, {}
+        if not waiting:
+            return
+        with typed(self._folder, "writing an object"):
+            try:
+                self._disk.sync_together({path: fd for fd, path in waiting.values()}, ())
+                folders: dict[Path, None] = {}
+                for digest, (_, path) in waiting.items():
+                    folders.update(dict.fromkeys(self._place(digest, path)))
+                self._disk.sync_together({}, folders)
+            finally:
+                for fd, path in waiting.values():
+                    self._scratch.drop(fd, path)
+        self._verified.update(waiting)
+        self._shards.update(folders)
+
+    def _place(self, digest: str, temporary: Path) -> list[Path]:
+        """Moves a file to its place; gives the folders that have to be flushed then."""
+        target = self.path(digest)
+        shard = target.parent
+        touched = [shard]
+        if shard not in self._shards:
+            # Whoever made it may have been killed before it was flushed.
+            self._disk.make_folder(self._folder)
+            self._disk.make_folder(shard, sync=False)
+            touched.append(self._folder)
+        self._disk.rename(temporary, target)
+        return touched
 
     def tree(self, digest: str) -> dict[str, FileRef]:
         """The files of a folder, from its verified manifest.
@@ -188,6 +245,8 @@ class Objects:
         return parse_tree(self.read(digest), no_folder)
 
     def _is_there(self, digest: str) -> bool:
+        if digest in self._waiting:
+            return True
         if digest in self._verified and self.path(digest).exists():
             return True
         if not self.path(digest).exists():
@@ -206,28 +265,47 @@ class Objects:
         self._verified.add(digest)
         return True
 
-    def _write(self, blocks: Iterable[bytes | memoryview], size: int) -> FileRef:
-        with typed(self._folder, "writing an object"), self._scratch.file() as (fd, temporary):
-            hasher = blake3()
-            written = 0
-            self._disk.allocate(fd, size, temporary)
-            for block in blocks:
+    def _write(self, blocks: Iterable[bytes | memoryview], size: int, known: str = "") -> FileRef:
+        """Writes an object; `known` is its id, if that is pinned and known to be missing."""
+        with typed(self._folder, "writing an object"):
+            fd, temporary = self._scratch.create(0o444)
+            kept = False
+            try:
+                ref = self._fill(fd, temporary, blocks, size, known)
+                if not known:
+                    self._pins.add([ref.digest])
+                if known or not self._is_there(ref.digest):
+                    kept = self._keep(ref.digest, fd, temporary)
+            finally:
+                if not kept:
+                    self._scratch.drop(fd, temporary)
+        return ref
+
+    def _keep(self, digest: str, fd: int, temporary: Path) -> bool:
+        """Gives a file its place, or lets it wait; whether it waits."""
+        if self._disk.durable:
+            # Its place is for flushed files: a power cut leaves no hollow one.
+            self._waiting[digest] = (fd, temporary)
+            return True
+        self._shards.update(self._place(digest, temporary))
+        self._verified.add(digest)
+        return False
+
+    def _fill(
+        self, fd: int, path: Path, blocks: Iterable[bytes | memoryview], size: int, known: str
+    ) -> FileRef:
+        hasher = None if known else blake3()
+        written = 0
+        if size > BLOCK:
+            self._disk.allocate(fd, size, path)
+        for block in blocks:
+            if hasher is not None:
                 hasher.update(block)
-                self._disk.write(fd, block, temporary)
-                written += len(block)
-            if written < size:
-                self._disk.truncate(fd, written, temporary)
-            digest = "b3:" + hasher.hexdigest()
-            self._pins.add([digest])
-            if not self._is_there(digest):
-                self._disk.sync(fd, temporary)
-                self._disk.seal(fd, 0o444, temporary)
-                target = self.path(digest)
-                self._disk.make_folder(target.parent)
-                self._disk.rename(temporary, target)
-                self._disk.sync_folder(target.parent)
-                self._verified.add(digest)
-            return FileRef(digest, written)
+            self._disk.write(fd, block, path)
+            written += len(block)
+        if written < size:
+            self._disk.truncate(fd, written, path)
+        return FileRef(known if hasher is None else "b3:" + hasher.hexdigest(), written)
 
     def set_aside(self, digest: str) -> None:
         """Moves a damaged object to the quarantine; it counts as missing from then on."""
@@ -240,8 +318,7 @@ class Objects:
 
 def is_id(text: str) -> bool:
     """Whether a text has the form of an id."""
-    algorithm, _, name = text.partition(":")
-    return algorithm == "b3" and len(name) == DIGITS and set(name) <= set("0123456789abcdef")
+    return ID.fullmatch(text) is not None
 
 
 def hash_file(path: Path) -> str:

@@ -6,15 +6,18 @@ object stays, or the object is gone before the process looks and it is made anew
 """
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.disk import Disk, typed
 from aidn_pipeline.store.locks import Locks
 from aidn_pipeline.store.scratch import Scratch
 
 LOCK = "pins"
 FILE = "pins"
+PINS = re.compile(rb"(b3:[0-9a-f]{64}\n)*")
 
 
 class Pins:
@@ -25,6 +28,8 @@ class Pins:
         self._locks = locks
         self._scratch = scratch
         self._named: set[str] = set()
+        self._fd = -1
+        self._lock = -1
 
     def add(self, digests: Iterable[str]) -> None:
         """Pins ids; those that are pinned already cost nothing.
@@ -37,35 +42,50 @@ class Pins:
             return
         with typed(self._scratch.root, "pinning objects"):
             path = self._scratch.folder / FILE
-            with self._locks.hold(LOCK, shared=True):
+            if self._fd < 0:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._fd = os.open(path, flags, 0o600)
+                self._lock = self._locks.open()
+            with self._locks.again(self._lock, LOCK):
                 self._append(path, "".join(f"{digest}\n" for digest in new).encode())
         self._named.update(new)
 
     def _append(self, path: Path, lines: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        fd = os.open(path, flags, 0o600)
+        end = os.fstat(self._fd).st_size
         try:
-            end = os.fstat(fd).st_size
-            try:
-                self._disk.append(fd, lines, path)
-            except OSError:
-                # Half a pin would swallow the one behind it.
-                os.ftruncate(fd, end)
-                raise
-        finally:
-            os.close(fd)
+            self._disk.append(self._fd, lines, path)
+        except OSError:
+            # Half a pin would swallow the one behind it.
+            os.ftruncate(self._fd, end)
+            raise
+
+    def close(self) -> None:
+        """Closes the file, which goes with the folder."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            os.close(self._lock)
+            self._fd = self._lock = -1
 
 
 def pinned(root: Path, locks: Locks) -> set[str]:
-    """The ids that live processes have pinned; call under the exclusive lock to act on it."""
+    """The ids that live processes have pinned; call under the exclusive lock to act on it.
+
+    Raises:
+        CorruptObject: if the file of one is damaged, so that nobody knows what that process needs.
+    """
     found: set[str] = set()
     tmp = root / "tmp"
     for folder in sorted(tmp.iterdir()) if tmp.is_dir() else ():
         if locks.held(f"tmp/{folder.name}"):
             try:
-                fd = os.open(folder / FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            except (FileNotFoundError, NotADirectoryError):
+                data = (folder / FILE).read_bytes()
+            except FileNotFoundError:
                 continue
-            with os.fdopen(fd, encoding="utf-8", errors="replace") as lines:
-                found.update(lines.read().split())
+            if not PINS.fullmatch(data):
+                raise CorruptObject(
+                    f"the pins of the live process {folder.name.partition('-')[0]} are damaged",
+                    where=str(folder / FILE),
+                    remedy="collect when that process has ended; its pins go with it",
+                )
+            found.update(data.decode().split())
     return found

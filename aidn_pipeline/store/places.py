@@ -16,9 +16,9 @@ ALLOWED = "AIDN_FOREIGN_STORE"
 FILES = ("format.json", "format.json.new", "locks", "journal/000001.log")
 FOLDERS = (
     *("objects", "journal", "tmp", "work", "quarantine", "quarantine/other"),
-    *("quarantine/other/work", "trash", "trash/work"),
+    *("quarantine/other/work", "trash", "trash/work", "logs"),
 )
-INSIDE = ("objects", "work")
+INSIDE = ("objects", "work", "logs")
 """Folders in which every entry is looked at."""
 WORK = ("journal.log", "files", "checkpoints", "points")
 INDEX = "index.sqlite"

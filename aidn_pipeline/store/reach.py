@@ -30,11 +30,13 @@ class Reached:
         stages: why a stage record stays whole.
         whole: whether every kept folder's manifest could be read; if not, an object that no record
             names may be a file of it.
+        runs: ids of the runs that stay, with what they printed.
     """
 
     objects: Mapping[str, str]
     stages: Mapping[str, str]
     whole: bool
+    runs: frozenset[str]
 
 
 def reached(store: Store, facts: Facts, contents: Contents, *, keep_runs: int) -> Reached:
@@ -66,7 +68,7 @@ def reached(store: Store, facts: Facts, contents: Contents, *, keep_runs: int) -
     marks.follow()
     marks.measured()
     marks.whole_anyway()
-    return Reached(marks.objects, marks.stages, marks.whole)
+    return Reached(marks.objects, marks.stages, marks.whole, frozenset(marks.runs))
 
 
 def _version(key: str, value: Any) -> str:
@@ -121,6 +123,7 @@ class _Marks:
         self.objects: dict[str, str] = {}
         self.stages: dict[str, str] = {}
         self.whole = True
+        self.runs: set[str] = set()
 
     def name(self, why: str, value: Any) -> None:
         """Marks what a version, a tag or a pin names: ids of bytes or of work, and runs."""
@@ -135,6 +138,7 @@ class _Marks:
 
     def run(self, run: str, why: str) -> None:
         """Marks what a run did or reused, and the nested work that it did."""
+        self.runs.add(run)
         for fingerprint in (*self._facts.runs[run]["stages"].values(), *self._by_run.get(run, ())):
             self._stage(fingerprint, why)
 

@@ -1,32 +1,51 @@
 """Records: the facts of the store's journal, found through the index, checked against the truth."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.store.disk import Disk
-from aidn_pipeline.store.index import JournalIndex
-from aidn_pipeline.store.journal import JournalFile, Line, scan
+from aidn_pipeline.store.index import JournalIndex, Row, row_of, rows_of
+from aidn_pipeline.store.journal import (
+    JournalFile,
+    Line,
+    entries,
+    line_of,
+    name_of,
+    names_in,
+    parsed,
+)
 from aidn_pipeline.store.locks import Locks
 
 
 class Records:
-    """All facts of one store, by kind and key; see "Lines of the store's journal" in the format."""
+    """All facts of one store, by kind and key; see "Lines of the store's journal" in the format.
+
+    Attributes:
+        before: called before lines are written; makes durable what they speak of.
+    """
 
     def __init__(self, root: Path, disk: Disk, locks: Locks) -> None:
+        self.before: Callable[[], None] = lambda: None
         self._journal = JournalFile(root / "journal" / "000001.log", disk)
         self._locks = locks
         self._index = JournalIndex(root / "index.sqlite", disk)
-        self._text = b""
-        self._catch_up()
+        self._names: set[bytes] = set()
+        self._named_to = 0
+        self._waiting: dict[tuple[str, str], dict[str, Any]] = {}
+        self._behind = False
+        self._catch_up(always=True)
 
     @property
     def path(self) -> Path:
         """The journal's file."""
         return self._journal.path
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, *, always: bool = False) -> None:
+        if not (always or self._behind or self._journal.has_grown()):
+            return
         offset, sequence = self._index.covered()
         known = (self._journal.end, self._journal.sequence)
         covered = (offset, sequence)
@@ -36,7 +55,14 @@ class Records:
             else:
                 self.rebuild()
                 return
-        self._index.take(list(self._journal.new_lines()))
+        self._take(rows_of(self.path, self._journal.new_entries()))
+
+    def _take(self, found: Iterable[Row]) -> None:
+        rows = iter(found)
+        self._behind = not self._index.take(rows)
+        for _ in rows:
+            # Whatever the index took, the journal's end must be known before it is written to.
+            pass
 
     def _ends_a_line(self, offset: int, sequence: int) -> bool:
         # The index may be newer than a journal that was restored from a copy, or damaged.
@@ -57,15 +83,44 @@ class Records:
         """
         self._index.clear()
         self._journal.seek(0, 0)
-        self._index.take(list(self._journal.new_lines()))
+        self._take(rows_of(self.path, self._journal.new_entries()))
 
     def append(self, kind: str, key: str, value: dict[str, Any]) -> None:
-        """Adds a fact; durable when it returns."""
+        """Adds a fact; durable when it returns, with all that waited."""
+        self.add(kind, key, value)
+        self.flush()
+
+    def add(self, kind: str, key: str, value: dict[str, Any]) -> None:
+        """Adds a fact that this process knows at once and others after the next `flush`."""
+        self._waiting.pop((kind, key), None)
+        self._waiting[kind, key] = value
+
+    @property
+    def waiting(self) -> int:
+        """How many facts are not durable yet."""
+        return len(self._waiting)
+
+    def flush(self) -> None:
+        """Writes what waits: one line for each fact, one flush for all.
+
+        Raises:
+            StorageFull: if there is no space; nothing waits any more, and nothing was written.
+            StorageUnwritable: if it cannot be written.
+        """
+        if not self._waiting:
+            return
+        facts, self._waiting = self._waiting, {}
+        self.before()
         with self._locks.hold("journal"):
-            self._catch_up()
+            self._catch_up(always=True)
             self._journal.cut_torn_tail()
-            line = self._journal.append({"kind": kind, "key": key, "value": value})
-        self._index.take([line])
+            lines = self._journal.extend(
+                {"kind": kind, "key": key, "value": value} for (kind, key), value in facts.items()
+            )
+        self._take(map(row_of, lines))
+        if lines and self._named_to == lines[0].offset:
+            self._names.update(name_of(*fact) for fact in facts)
+            self._named_to = self._journal.end
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """The newest fact of (kind, key), or None.
@@ -73,29 +128,33 @@ class Records:
         Raises:
             CorruptObject: if its line is damaged.
         """
+        if (kind, key) in self._waiting:
+            return dict(self._waiting[kind, key])
         self._catch_up()
         place = self._index.place(kind, key)
         line = self._read(place) if place else None
         if line and (line.payload["kind"], line.payload["key"]) == (kind, key):
             return dict(line.payload["value"])
-        if not place and not self._journal_mentions(kind, key):
+        if not place and not self._journal_names(kind, key):
             return None
         self.rebuild()
-        place = self._index.place(kind, key)
-        return dict(self._journal.read(*place).payload["value"]) if place else None
+        newest = (n for n in entries(self.path) if n.body.startswith(name_of(kind, key)))
+        lines = [parsed(self.path, entry).payload["value"] for entry in newest]
+        return dict(lines[-1]) if lines else None
 
     def _read(self, place: tuple[int, int]) -> Line | None:
         offset, size = place
         inside = offset >= 0 and 0 < size <= self._journal.end - offset
         return self._journal.read(offset, size) if inside else None
 
-    def _journal_mentions(self, kind: str, key: str) -> bool:
-        if not self._journal.path.exists():
-            return False
-        if len(self._text) != self._journal.end:
-            self._text = self._journal.path.read_bytes()[: self._journal.end]
-        # Canonical JSON puts these two members side by side.
-        return f'"key":"{key}","kind":"{kind}"'.encode() in self._text
+    def _journal_names(self, kind: str, key: str) -> bool:
+        # An index that lost a row must not make anything run again.
+        if self._named_to > self._journal.end:
+            self._names, self._named_to = set(), 0
+        if self._named_to < self._journal.end:
+            self._names.update(names_in(self.path, self._named_to, self._journal.end))
+            self._named_to = self._journal.end
+        return name_of(kind, key) in self._names
 
     def stage(self, fingerprint: str) -> StageRecord | None:
         """The record of a piece of work, or None if it was never committed."""
@@ -111,11 +170,37 @@ class Records:
         return [r for r in self._stages_by("base", base) if r.base == base]
 
     def _stages_by(self, column: str, value: str) -> Iterator[StageRecord]:
+        for (kind, _), fact in reversed(self._waiting.items()):
+            if kind == "stage" and fact[column] == value:
+                yield StageRecord.from_json(fact)
         self._catch_up()
         for place in self._index.places_by(column, value):
             line = self._read(place)
             if line and line.payload["kind"] == "stage":
                 yield StageRecord.from_json(line.payload["value"])
+
+    def runs(self, limit: int, *, recipe: str = "", beginning: str = "") -> list[dict[str, Any]]:
+        """The newest runs, the newest first.
+
+        Args:
+            limit: at most so many.
+            recipe: only its runs.
+            beginning: only runs whose ids begin like this.
+        """
+        self._catch_up()
+        if recipe:
+            places = self._index.runs_of(recipe, limit)
+        elif beginning:
+            places = self._index.runs_like(beginning, limit)
+        else:
+            places = self._index.runs(limit)
+        found = [line.payload["value"] for line in map(self._read, places) if line]
+        return [dict(run) for run in found if not recipe or run["recipe"] == recipe]
+
+    def count_runs(self) -> int:
+        """How many runs there are."""
+        self._catch_up()
+        return self._index.count_runs()
 
     def iterate(self, kind: str) -> Iterator[dict[str, Any]]:
         """The newest fact of each key of a kind, oldest first, straight from the journal.
@@ -124,10 +209,15 @@ class Records:
             CorruptObject: at a damaged line.
         """
         newest: dict[str, dict[str, Any]] = {}
-        for line in scan(self._journal.path):
-            if line.payload["kind"] == kind:
-                newest.pop(line.payload["key"], None)
-                newest[line.payload["key"]] = line.payload["value"]
+        written = (
+            (line.payload["key"], line.payload["value"])
+            for entry in entries(self.path)
+            if (line := line_of(self.path, entry, kind)) is not None
+        )
+        waiting = ((key, value) for (k, key), value in self._waiting.items() if k == kind)
+        for key, value in chain(written, waiting):
+            newest.pop(key, None)
+            newest[key] = value
         yield from newest.values()
 
     def close(self) -> None:

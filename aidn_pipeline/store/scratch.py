@@ -2,8 +2,6 @@
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from aidn_pipeline.store.disk import Disk, typed
@@ -34,20 +32,21 @@ class Scratch:
             self._folder = self.root / name
         return self._folder
 
-    @contextmanager
-    def file(self) -> Iterator[tuple[int, Path]]:
-        """A new file: descriptor and path. It is deleted unless it was renamed away."""
+    def create(self, mode: int) -> tuple[int, Path]:
+        """A new file: descriptor and path; both are the caller's to do away with."""
         path = self.folder / secrets.token_hex(8)
-        fd = self._disk.create(path)
-        try:
-            yield fd, path
-        finally:
-            os.close(fd)
-            if path.exists():
-                self._disk.remove(path)
+        return self._disk.create(path, mode), path
+
+    def drop(self, fd: int, path: Path) -> None:
+        """Closes a new file, and deletes it unless it was moved away."""
+        os.close(fd)
+        if path.exists():
+            self._disk.remove(path)
 
     def discard(self, folder: Path) -> None:
-        """Takes a folder out of sight at once, then deletes it."""
+        """Takes a folder out of sight at once, then deletes it; one that is not there is fine."""
+        if not folder.exists():
+            return
         with typed(folder, "removing a folder that is no longer needed"):
             doomed = self.folder / secrets.token_hex(8)
             self._disk.rename(folder, doomed)

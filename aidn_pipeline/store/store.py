@@ -12,7 +12,10 @@ from aidn_pipeline.core.fingerprint import canonical_json
 from aidn_pipeline.core.stage import FileRef
 from aidn_pipeline.errors import CorruptObject, NewerFormat
 from aidn_pipeline.store.disk import Disk, typed
+from aidn_pipeline.store.group import Group
+from aidn_pipeline.store.holders import Holders
 from aidn_pipeline.store.locks import Locks
+from aidn_pipeline.store.mounts import refuse_unsafe
 from aidn_pipeline.store.objects import Objects, blocks_of, hash_file
 from aidn_pipeline.store.pins import Pins
 from aidn_pipeline.store.places import refuse_foreign, refuse_leading_out
@@ -34,6 +37,8 @@ class Store:
         objects: bytes by id.
         records: facts by kind and key.
         locks: names held by live processes.
+        group: work that is committed together.
+        holders: who works on what.
     """
 
     def __init__(self, root: Path, disk: Disk) -> None:
@@ -44,6 +49,8 @@ class Store:
         self.pins = Pins(disk, self.locks, self.scratch)
         self.objects = Objects(root, disk, self.scratch, self.pins)
         self.records = Records(root, disk, self.locks)
+        self.group = Group(self.records, self.objects, self.locks)
+        self.holders = Holders(root, disk, self.locks, self.scratch)
 
     @classmethod
     def open(cls, root: Path, *, durability: str = "full", disk: Disk | None = None) -> "Store":
@@ -57,6 +64,7 @@ class Store:
         Raises:
             NewerFormat: if a later release wrote it; nothing is touched.
             CorruptObject: if its header or journal is damaged, or something in it leads elsewhere.
+            NoLocks: if it lies on a network file system whose locks cannot be trusted.
             StorageUnwritable: if it cannot be written, or belongs to another user.
             StorageFull: if there is no space.
         """
@@ -70,6 +78,7 @@ class Store:
             disk.make_folder(root)
             if not os.access(root, os.W_OK):
                 raise PermissionError(13, "the folder is not writable", str(root))
+            refuse_unsafe(root, disk)
             locks = Locks(root / "locks")
             with locks.hold("format"):
                 if not header.exists():
@@ -83,10 +92,15 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Removes this process's temporary folder and closes the index."""
-        with typed(self.root, "closing the store"):
-            self.scratch.close()
-        self.records.close()
+        """Commits what waits, removes this process's temporary folder and closes the index."""
+        try:
+            self.group.flush()
+        finally:
+            self.pins.close()
+            self.holders.close()
+            with typed(self.root, "closing the store"):
+                self.scratch.close()
+            self.records.close()
 
     def recover(self) -> None:
         """Clears away what dead processes left: temporary folders, work that was committed."""
@@ -114,14 +128,12 @@ class Store:
 
     def work(self, family: str) -> Work:
         """The folder of unfinished work, by the hex digits of its family."""
-        return Work(self.root / "work" / family, self.disk, self.scratch)
+        return Work(self.root / "work" / family, self.disk, self.scratch, self.group.flush)
 
     def has(self, artifact: Artifact) -> bool:
         """Whether an artifact's files are present with their sizes."""
         if not artifact.folder:
             return self.objects.has(artifact.digest, artifact.size)
-        if not self.objects.path(artifact.digest).exists():
-            return False
         try:
             files = self.objects.tree(artifact.digest)
         except CorruptObject:

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,46 +25,94 @@ class Work:
     Implements `core.stage.Journal` and `core.stage.Checkpoints`.
     """
 
-    def __init__(self, folder: Path, disk: Disk, scratch: Scratch) -> None:
+    def __init__(
+        self, folder: Path, disk: Disk, scratch: Scratch, before: Callable[[], None] = lambda: None
+    ) -> None:
+        """Opens it.
+
+        Args:
+            folder: of the work.
+            disk: the file system.
+            scratch: where what is deleted goes first.
+            before: called before anything is written; makes durable what it may speak of.
+        """
         refuse_leading_out_of_work(folder)
         self.folder = folder
         self._disk = disk
         self._scratch = scratch
+        self._before = before
         self._journal = JournalFile(folder / "journal.log", disk)
-        self._entries = [line.payload for line in self._journal.new_lines()]
+        self._is_new = not folder.exists()
+        self._entries = [] if self._is_new else self._read()
+        self._started: Mapping[str, JSON] | None = None
         self.attempt = 0
+        self.before_checkpoint: list[Callable[[], None]] = []
+        """Flushes what belongs to a checkpoint, such as the metric points up to its step."""
+
+    def _read(self) -> list[dict[str, Any]]:
+        try:
+            return [line.payload for line in self._journal.new_lines()]
+        except CorruptObject as error:
+            raise CorruptObject(
+                f"unfinished work cannot be read: {error.problem}",
+                where=error.where,
+                remedy="`aidn-run check --repair` sets it aside; then the same command starts this "
+                "work from its beginning",
+            ) from error
 
     def begin(self, fingerprint: str) -> None:
-        """Starts an attempt, and clears away what an interrupted one left half-written."""
+        """Starts an attempt, and clears away what an interrupted one left half-written.
+
+        The folder of new work is made by the first thing that is written there: most work that
+        takes milliseconds writes nothing.
+        """
+        self.attempt = 1 + sum(e["kind"] == "attempt" for e in self._entries)
+        self._started = {
+            "kind": "attempt",
+            "number": self.attempt,
+            "fingerprint": fingerprint,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": time.time(),
+        }
+        if self._is_new:
+            return
         with typed(self.folder, "recovering unfinished work"):
             self._journal.cut_torn_tail()
-        self.attempt = 1 + sum(e["kind"] == "attempt" for e in self._entries)
-        self.append(
-            {
-                "kind": "attempt",
-                "number": self.attempt,
-                "fingerprint": fingerprint,
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "started": time.time(),
-            }
-        )
+        self._start()
         known = {str(r.number) for r in self.records()}
         folder = self.folder / "checkpoints"
         for leftover in sorted(folder.iterdir()) if folder.is_dir() else ():
             if leftover.name not in known:
                 self._scratch.discard(leftover)
 
+    def _start(self) -> None:
+        started, self._started = self._started, None
+        if started is not None:
+            self.append(started)
+
     @property
     def files_folder(self) -> Path:
         """The stage's own folder, made when it is asked for."""
-        path = self.folder / "files"
+        return self.make("files")
+
+    @property
+    def points_folder(self) -> Path:
+        """The folder of the metric points, made when it is asked for."""
+        return self.make("points")
+
+    def make(self, name: str) -> Path:
+        """A folder of the work, made when it is asked for."""
+        self._start()
+        path = self.folder / name
         with typed(path, "making the work folder"):
             self._disk.make_folder(path)
         return path
 
     def append(self, entry: Mapping[str, JSON]) -> None:
         """Writes one entry; durable when it returns."""
+        self._start()
+        self._before()
         with typed(self.folder, "writing the work's journal"):
             self._disk.make_folder(self.folder)
         self._entries.append(self._journal.append(entry).payload)
@@ -89,13 +137,15 @@ class Work:
         number = 1 + max(
             (e["number"] for e in self._entries if e["kind"] == "checkpoint"), default=0
         )
-        folder = self.folder / "checkpoints" / str(number)
+        folder = self.make("checkpoints") / str(number)
         with typed(folder, "saving a checkpoint"):
             if folder.exists():
                 self._scratch.discard(folder)
             self._disk.make_folder(folder)
             refs = {name: self._write(folder / name, files[name]) for name in sorted(files)}
             self._disk.sync_folder(folder)
+        for flush in self.before_checkpoint:
+            flush()
         self.append(
             {
                 "kind": "checkpoint",
@@ -138,20 +188,29 @@ class Work:
         """Paths to the verified files.
 
         Raises:
-            CorruptObject: if one is missing or differs from what was saved.
+            CorruptObject: if one is missing or differs from what was saved. The checkpoint is
+                forgotten then, so that the same command goes on from the one before it.
         """
-        paths = {}
+        if damaged := self.damage(record):
+            self.retain([r.number for r in self.records() if r.number != record.number])
+            raise CorruptObject(
+                f"checkpoint {record.number} is damaged",
+                where=str(damaged),
+                remedy="run the same command again: it goes on from the checkpoint before it",
+            )
+        return {name: self._place(record, name) for name in record.files}
+
+    def damage(self, record: CheckpointRecord) -> Path | None:
+        """The first file of a checkpoint that is missing or differs; None if it is whole."""
         for name, ref in record.files.items():
-            check_name(name)
-            path = self.folder / "checkpoints" / str(record.number) / name
+            path = self._place(record, name)
             if path.is_symlink() or not path.is_file() or hash_file(path) != ref.digest:
-                raise CorruptObject(
-                    f"checkpoint {record.number} is damaged",
-                    where=str(path),
-                    remedy="the checkpoint before it is used instead",
-                )
-            paths[name] = path
-        return paths
+                return path
+        return None
+
+    def _place(self, record: CheckpointRecord, name: str) -> Path:
+        check_name(name)
+        return self.folder / "checkpoints" / str(record.number) / name
 
     def retain(self, keep: Sequence[int]) -> None:
         """Forgets the other checkpoints, then deletes them: never the other way round."""

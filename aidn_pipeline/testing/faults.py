@@ -6,7 +6,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,12 +26,17 @@ class FaultyDisk(Disk):
         calls: names of the calls so far.
     """
 
-    def __init__(self, fault: Fault, at: int = 0, *, sticky: bool = False) -> None:
-        super().__init__(durable=False)
+    def __init__(
+        self, fault: Fault, at: int = 0, *, sticky: bool = False, durable: bool = False
+    ) -> None:
+        super().__init__(durable=durable)
         self.fault = fault
         self.at = at
         self.sticky = sticky
         self.calls: list[str] = []
+
+    def _flush(self, fds: Sequence[int]) -> None:
+        """Flushes nothing: what is durable here goes the same way, and a test has no power cut."""
 
     def before(self, call: str, path: Path) -> None:
         """Counts a call, and fails at it or kills the process where that is wanted."""
@@ -45,7 +50,7 @@ class FaultyDisk(Disk):
         if self.fault == "kill" and here == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Path, *, sync: bool = True) -> None:
         """Makes a folder."""
         # Counted whether or not the folder is there: the digests of metric points hold the time,
         # and the number of calls must not depend on which shard they fall into.
@@ -53,7 +58,7 @@ class FaultyDisk(Disk):
             self.before("mkdir", path)
             path.mkdir(parents=True, exist_ok=True)
         else:
-            super().make_folder(path)
+            super().make_folder(path, sync=sync)
 
     def write(self, fd: int, data: bytes | memoryview, path: Path) -> None:
         """Writes, or half of it."""

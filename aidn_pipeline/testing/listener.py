@@ -20,7 +20,8 @@ from aidn_pipeline.core.events import (
     TrialFinished,
 )
 from aidn_pipeline.core.pipeline import PipelineSpec, PortRef, StageSpec
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.testing.clauses import hold

@@ -10,7 +10,6 @@ from pathlib import Path
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import Event
 from aidn_pipeline.core.stage import Description
-from aidn_pipeline.engine.executors.inline import InlineExecutor
 from aidn_pipeline.engine.fingerprint import Inputs
 from aidn_pipeline.engine.perform import Done, Performer
 from aidn_pipeline.engine.stopping import StopFlag
@@ -114,7 +113,6 @@ def perform(
             seed=seed,
             stop=stop or StopFlag(),
             emit=tell,
-            executor=InlineExecutor(),
         )
         return performer.perform(NAME, effective, effective, place.inputs)
 

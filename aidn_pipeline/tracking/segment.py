@@ -237,7 +237,7 @@ def _declaration(number: int, name: str) -> bytes:
 def _typed(error: OSError, path: Path) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageFull(
-            "no space left while writing metric points",
+            f"{error.strerror} while writing metric points",
             where=str(path),
             remedy="make space and run the same command again; points logged before are kept",
         )

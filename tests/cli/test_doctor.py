@@ -16,7 +16,7 @@ import pytest
 from support.command import aidn
 from support.source import ROOT
 
-from aidn_pipeline.cli.health import interpreter, places, processors
+from aidn_pipeline.cli.health import interpreter, processors
 from aidn_pipeline.cli.health.packages import Declared, Imported, declared, examine, import_all
 from aidn_pipeline.cli.health.ranges import Range, numbers, requirement
 from aidn_pipeline.cli.main import main
@@ -397,15 +397,6 @@ def test_cores_are_counted_within_the_limit_of_the_control_group(tmp_path, files
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert processors.usable_cores(tmp_path) == cores
-
-
-@pytest.mark.parametrize(
-    ("line", "kind"), [("server:/x {} nfs4 rw 0 0", "nfs4"), ("none /elsewhere nfs rw 0 0", "ext4")]
-)
-def test_a_file_system_is_told_by_the_mount_that_holds_the_folder(tmp_path, line, kind):
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"/dev/sda / ext4 rw 0 0\n{line.format(tmp_path)}\n")
-    assert places.kind_of(tmp_path, mounts) == kind
 
 
 def test_a_module_that_hides_a_package_is_named(empty, say, monkeypatch):

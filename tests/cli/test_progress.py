@@ -14,6 +14,7 @@ from aidn_pipeline.core.events import (
     RunFinished,
     RunStarted,
     StageFinished,
+    StageRetried,
     StageStarted,
     StageWaiting,
     TrialFinished,
@@ -181,3 +182,69 @@ def test_a_warning_goes_to_stderr(view, monkeypatch):
             shown.on_event(event)
     assert err.getvalue() == "be careful\n"
     assert "well" in out.getvalue()
+
+
+SIDE_BY_SIDE = [
+    RunStarted(run="r1", recipe="digits", stages=("one", "two", "tune")),
+    StageStarted(stage="one", action="run", reason="not run before"),
+]
+
+
+def printed(*events):
+    out, err = io.StringIO(), io.StringIO()
+    with Lines(out, err) as lines:
+        for event in events:
+            lines.on_event(event)
+    return out.getvalue().splitlines(), err.getvalue().splitlines()
+
+
+def test_lines_of_stages_that_run_side_by_side_say_whose_they_are():
+    out, err = printed(
+        *SIDE_BY_SIDE,
+        Notice(stage="one", text="alone"),
+        StageStarted(stage="tune", action="run", reason="not run before"),
+        Notice(stage="one", text="3 rows"),
+        Notice(stage="tune", text="slow", level="warning"),
+        TrialFinished(
+            stage="tune", number=0, total=2, params={}, value=0.5, best=False, reused=False
+        ),
+        StageWaiting(stage="one", holder="process 5"),
+        StageFinished(stage="one", action="run", seconds=1.0),
+        Notice(stage="tune", text="alone again"),
+    )
+    assert "  alone" in out
+    assert "  one: 3 rows" in out
+    assert "  tune: trial 1/2: 0.5  " in out
+    assert "one: waits for process 5" in out
+    assert "  alone again" in out
+    assert err == ["tune: slow"]
+
+
+def test_progress_is_that_of_the_stage_it_names():
+    progress = RunProgress(clock=lambda: 0.0)
+    for event in [
+        *SIDE_BY_SIDE,
+        StageStarted(stage="two", action="run", reason="not run before"),
+        Progress(stage="one", done=3, total=9, unit="epoch", values={}),
+    ]:
+        progress.take(event)
+    assert progress.at_work == ["one", "two"]
+    assert detail(progress.stages["one"], 1.0) == "epoch 3/9"
+    assert detail(progress.stages["two"], 1.0) == ""
+
+
+def test_another_try_is_told_with_what_failed():
+    retried = StageRetried(stage="one", tries=1, most=3, problem="no network", wait_s=2.0)
+    out, _ = printed(*SIDE_BY_SIDE, retried)
+    assert out[-1] == "one: try 1 of 3 failed, again in 2.0 s: no network"
+
+
+def test_the_live_table_shows_which_try_it_is():
+    out = io.StringIO()
+    table = LiveTable(out)
+    retried = StageRetried(stage="one", tries=1, most=3, problem="no network", wait_s=2.0)
+    for event in [*SIDE_BY_SIDE, retried]:
+        table.on_event(event)
+    table._console.print(table._draw())
+    assert "one: try 1 of 3 failed: no network" in out.getvalue()
+    assert "try 2/3" in out.getvalue()

@@ -127,3 +127,19 @@ def test_a_module_that_cannot_be_imported_is_told_with_its_line(
 def test_a_syntax_error_is_told_with_its_line(told: Told) -> None:
     error = told(nets="def\n")
     assert error.where.endswith(f"kit/nets.py:{LINE}")
+
+
+def test_a_flipped_bit_in_the_list_of_components_is_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIDN_TRUST", "1")
+    monkeypatch.delenv("AIDN_HOME", raising=False)
+    text = (
+        '@component("metric", "share")\ndef share(x: Tensor, y: Tensor, *, at: int = 4) -> float:\n'
+    )
+    loaded(tmp_path, scores=f'{text}    """Share."""\n    return 1.0\n')
+    (cached,) = (tmp_path / ".aidn" / "cache").glob("components-*.json")
+    sound = cached.read_bytes()
+    assert b'"default": 4' in sound
+    cached.write_bytes(sound.replace(b'"default": 4', b'"default": 5'))
+    spec = load_index(find_project(tmp_path)).find("metric", "share")
+    assert [field.default for field in spec.fields] == [4]
+    assert cached.read_bytes() == sound

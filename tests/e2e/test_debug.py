@@ -23,7 +23,7 @@ def asked(*arguments: str, cwd: Path, typed: str, **more: str) -> subprocess.Com
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -81,7 +81,7 @@ def test_breakpoint_on_a_terminal_stops_the_live_table_first(project):
                 stdout=theirs,
                 stderr=subprocess.DEVNULL,
                 check=False,
-                timeout=120,
+                timeout=600,
             )
         finally:
             os.close(theirs)

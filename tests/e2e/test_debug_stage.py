@@ -1,6 +1,7 @@
 """`aidn-run debug STAGE`: stops where the stage fails, keeps nothing, opens the same inputs."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ def python(*words: str, cwd: Path, typed: str | None = None) -> subprocess.Compl
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
         **given,
     )
 
@@ -181,7 +182,7 @@ def test_a_stage_that_is_not_reached_names_what_to_debug_instead(project):
     done = asked("debug", "evaluate", *BROKEN, cwd=project)
 
     assert done.returncode == 3
-    assert f"next: aidn-run debug train {' '.join(BROKEN)}" in done.stderr
+    assert f"next: aidn-run debug train {shlex.join(BROKEN)}" in done.stderr
 
 
 @pytest.mark.parametrize(

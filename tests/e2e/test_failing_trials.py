@@ -32,7 +32,7 @@ def asked(*arguments: str, cwd: Path, typed: str = "") -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 

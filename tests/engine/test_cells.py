@@ -11,8 +11,9 @@ from support.toys import INDEX, pipeline, stage
 
 from aidn_pipeline.core.events import Event, Notice
 from aidn_pipeline.core.pipeline import PipelineSpec, PortRef, StageSpec
+from aidn_pipeline.engine.outcome import RunResult
 from aidn_pipeline.engine.plan import make_plan
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.store.store import Store
 
 

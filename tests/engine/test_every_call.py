@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from support.toys import INDEX, whole
 
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import AidnError, StorageFull, StorageUnwritable, StoreError
 from aidn_pipeline.store.check import check
 from aidn_pipeline.store.store import Store

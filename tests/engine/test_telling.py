@@ -6,7 +6,8 @@ import pytest
 from support.toys import INDEX, whole
 
 from aidn_pipeline.core.events import Event, Notice, RunFinished, RunStarted, StageStarted
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.store.store import Store
 
 

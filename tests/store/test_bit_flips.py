@@ -1,85 +1,99 @@
-"""One flipped bit anywhere: named on read or by the check, or harmless; never served."""
+"""One flipped bit anywhere: named, mended or harmless; the long series is a script."""
 
+import importlib.util
+import os
 import shutil
-import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from support.flips import files_of, flipped, flips
-from support.toys import INDEX, whole
+from support.flip_store import StoreBench, served, written
+from support.flips import clone, flip, judged, places
+from support.source import ROOT
+from support.toys import INDEX, pipeline, stage, whole
 
 from aidn_pipeline.engine.run import run_pipeline
-from aidn_pipeline.errors import AidnError, Interrupted
-from aidn_pipeline.store.check import check
+from aidn_pipeline.errors import CorruptObject
+from aidn_pipeline.store.gc import Collector
+from aidn_pipeline.store.objects import Objects
 from aidn_pipeline.store.store import Store
 
-
-class StopAtCount:
-    def on_event(self, event):
-        if type(event).__name__ == "StageStarted" and event.stage == "count":
-            signal.raise_signal(signal.SIGINT)
+SCRIPT = ROOT / "tests" / "crash" / "flip_series.py"
 
 
-def served(root: Path) -> dict[str, dict[str, bytes]]:
-    """Reads everything that is recorded, through the store."""
-    with Store.open(root) as store:
-        return {
-            record["fingerprint"]: {
-                f"{port}/{name}": path.read_bytes()
-                for port, artifact in store.records.stage(record["fingerprint"]).outputs.items()
-                for name, path in store.files(artifact).items()
-            }
-            for record in store.records.iterate("stage")
-        }
+def test_no_flipped_bit_of_a_store_is_served():
+    spec = importlib.util.spec_from_file_location("flip_series", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    flip_series = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(flip_series)
+    rows = flip_series.series(160, None, ["store"])
+    assert [row for row in rows if not row["good"]] == []
+    kinds = {row["kind"] for row in rows}
+    assert kinds >= {"format", "index", "journal", "object", "manifest", "sealed points"}
+    assert kinds >= {"work journal", "checkpoint", "points", "pins", "trash"}
 
 
-def test_no_flipped_bit_is_served(tmp_path):
-    root = tmp_path / "home"
-    with Store.open(root, durability="process") as store:
-        run_pipeline(whole(), store, INDEX, tmp_path)
-        stopped = run_pipeline(
-            whole(text="other"), store, INDEX, tmp_path, listeners=[StopAtCount()]
-        )
-        assert isinstance(stopped.error, Interrupted)
-    expected = served(root)
-    copy = tmp_path / "copy"
-
-    def look() -> str:
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(root, copy)
-        try:
-            with Store.open(copy) as store:
-                found = check(store)
-            if found:
-                return (
-                    "named" if all(f.path and f.problem and f.remedy for f in found) else "unnamed"
-                )
-            return "harmless" if served(copy) == expected else "SERVED"
-        except AidnError as error:
-            return "named" if error.where else "unnamed"
-
-    kinds: dict[str, dict[str, int]] = {}
-    for path, bit in flips(files_of(root), 500):
-        verdict = flipped(path, bit, look)
-        kind = path.relative_to(root).parts[0]
-        kinds.setdefault(kind, {}).setdefault(verdict, 0)
-        kinds[kind][verdict] += 1
-        assert verdict in ("named", "harmless"), f"{path.relative_to(root)} bit {bit}: {verdict}"
-    print(kinds)
-    assert {kind for kind, seen in kinds.items() if "harmless" in seen} <= {"index.sqlite", "work"}
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_no_flipped_bit_of_a_bundle_or_a_project_is_served():
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--flips", "40", "--only", "project"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=880,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["index.sqlite"])
-def test_a_damaged_index_gives_the_same_answers(tmp_path, name):
-    with Store.open(tmp_path / "home", durability="process") as store:
-        run_pipeline(whole(), store, INDEX, tmp_path)
-    expected = served(tmp_path / "home")
+def test_a_store_that_does_not_look_at_its_bytes_is_found_out(tmp_path, monkeypatch):
+    bench = StoreBench(tmp_path)
+    monkeypatch.setattr(Objects, "damage", lambda self, digest: "")
+    trash = (place for place in places(bench) if place.kind == "trash")
+    assert judged(bench, next(trash), written).word.startswith("WRONG")
 
-    def look() -> str:
-        copy = tmp_path / "copy"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(tmp_path / "home", copy)
-        return "same" if served(copy) == expected else "different"
 
-    path = tmp_path / "home" / name
-    assert {flipped(path, bit, look) for _, bit in flips([path], 150)} == {"same"}
+def test_a_damaged_checkpoint_is_passed_over_by_the_next_run(tmp_path):
+    bench = StoreBench(tmp_path)
+    newest = bench.kinds["checkpoint"][-1]
+    clone(bench.root, bench.copy, written)
+    flip(bench.copy / newest, 0)
+    with Store.open(bench.copy, durability="process") as store:
+        work = store.work(newest.parts[1])
+        with pytest.raises(CorruptObject, match="damaged"):
+            work.open(work.records()[-1])
+        assert [record.number for record in store.work(newest.parts[1]).records()] == [1]
+
+
+def test_a_collection_stops_at_the_damaged_pins_of_a_live_process(tmp_path):
+    home = tmp_path / "home"
+    with Store.open(home, durability="process") as live:
+        result = run_pipeline(pipeline(stage("start", "write")), live, INDEX, tmp_path)
+        assert result.status == "done"
+        flip(live.scratch.folder / "pins", 7)
+        with (
+            Store.open(home, durability="process") as store,
+            pytest.raises(CorruptObject, match="pins of the live process"),
+        ):
+            Collector(store, keep_runs=0).apply()
+    with Store.open(home, durability="process") as store:
+        Collector(store, keep_runs=0).apply()
+
+
+def test_a_damaged_index_gives_the_same_answers(tmp_path):
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    with Store.open(home, durability="process") as store:
+        expected = served(store, run_pipeline(whole(), store, INDEX, tmp_path))
+    index = Path("index.sqlite")
+    bits = (home / index).stat().st_size * 8
+    for bit in range(0, bits, bits // 60):
+        clone(home, copy, lambda _: True)
+        flip(copy / index, bit)
+        with Store.open(copy, durability="process") as store:
+            result = run_pipeline(whole(), store, INDEX, tmp_path)
+            assert {ended.action for ended in result.stages.values()} == {"reuse"}, bit
+            assert served(store, result) == expected, bit
+    shutil.rmtree(copy)

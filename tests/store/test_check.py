@@ -7,7 +7,8 @@ import pytest
 from support.toys import INDEX, pipeline, stage, whole
 
 from aidn_pipeline.core.pipeline import PipelineSpec
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.store.check import Finding, check
 from aidn_pipeline.store.repair import repair, undo
 from aidn_pipeline.store.store import Store
@@ -151,7 +152,7 @@ def changed_index(home: Path, statement: str) -> list[Finding]:
 
 def test_an_index_row_without_a_journal_line_is_found_and_the_index_made_anew(home):
     ran(home)
-    statement = "INSERT INTO line VALUES ('stage', 'b3:x', NULL, NULL, 1, 5, 5)"
+    statement = "INSERT INTO line VALUES (7, 'stage', NULL, NULL, NULL, 1, 5, 5)"
     (finding,) = changed_index(home, statement)
     assert "1 rows without a line in the journal" in finding.problem
     assert mended(home)[1] == []
@@ -185,6 +186,7 @@ def test_work_of_a_live_owner_is_left_alone(home):
     with Store.open(home) as store:
         work = store.work("a" * 64)
         work.begin("b3:w")
+        work.append({"kind": "sweep"})
         damaged(home / "work" / ("a" * 64) / "journal.log")
         with store.locks.hold(f"work/{'a' * 64}"):
             assert found(home) == []

@@ -6,11 +6,13 @@ import pytest
 from support.toys import INDEX, pipeline, stage, whole
 
 from aidn_pipeline.core.pipeline import PipelineSpec
+from aidn_pipeline.engine.outcome import RunResult
 from aidn_pipeline.engine.plan import make_plan
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import StoreError
 from aidn_pipeline.store.check import check
 from aidn_pipeline.store.gc import Collector, pin, purge, undo
+from aidn_pipeline.store.logs import log_file
 from aidn_pipeline.store.store import Store
 
 
@@ -246,3 +248,39 @@ def test_after_a_purge_an_undo_does_not_call_a_part_whole(home):
     with Store.open(home) as store:
         undo(store)
         assert check(store) == []
+
+
+def with_log(home: Path, result: RunResult, text: str = "printed\n") -> Path:
+    log = log_file(home, result.run, "start")
+    log.parent.mkdir(parents=True)
+    log.write_text(text)
+    return log
+
+
+def test_what_stages_printed_goes_with_the_runs_that_are_not_kept_and_comes_back(home):
+    logs = [with_log(home, ran(home, written(text))) for text in "ab"]
+    collected(home, keep_runs=1)
+    assert [log.exists() for log in logs] == [False, True]
+    with Store.open(home) as store:
+        assert check(store) == []
+        undo(store)
+    assert logs[0].read_text() == "printed\n"
+
+
+def test_a_purge_deletes_what_stages_printed(home):
+    logs = [with_log(home, ran(home, written(text))) for text in "ab"]
+    collected(home, keep_runs=1)
+    with Store.open(home) as store:
+        assert purge(store) >= len("printed\n")
+    assert not list(home.glob("trash/**/*.log"))
+    assert logs[1].exists()
+
+
+def test_what_a_pinned_run_printed_stays(home):
+    first = ran(home, written("a"))
+    log = with_log(home, first)
+    ran(home, written("b"))
+    with Store.open(home) as store:
+        pin(store, first.run)
+    collected(home, keep_runs=0)
+    assert log.exists()

@@ -1,7 +1,10 @@
 """The index covers the journal without holes, whatever other processes do to its file."""
 
+import sqlite3
+
+from aidn_pipeline.core.record import RunRecord
 from aidn_pipeline.store.disk import Disk
-from aidn_pipeline.store.index import JournalIndex
+from aidn_pipeline.store.index import JournalIndex, boot, row_of
 from aidn_pipeline.store.journal import JournalFile
 from aidn_pipeline.store.store import Store
 
@@ -14,20 +17,20 @@ def lines(folder, count):
 def test_lines_behind_a_hole_are_left_for_later(tmp_path):
     first, second, third = lines(tmp_path, 3)
     index = JournalIndex(tmp_path / "index.sqlite", Disk())
-    index.take([first])
+    index.take(map(row_of, [first]))
     # As if another process had emptied the file between two appends of this one.
     index.clear()
-    index.take([second])
+    index.take(map(row_of, [second]))
     assert index.covered() == (0, 0)
-    index.take([first, second, third])
+    index.take(map(row_of, [first, second, third]))
     assert index.covered() == (third.offset + third.size, 3)
 
 
 def test_lines_that_are_covered_already_change_nothing(tmp_path):
     first, second = lines(tmp_path, 2)
     index = JournalIndex(tmp_path / "index.sqlite", Disk())
-    index.take([first, second])
-    index.take([first])
+    index.take(map(row_of, [first, second]))
+    index.take(map(row_of, [first]))
     assert index.covered() == (second.offset + second.size, 2)
 
 
@@ -39,3 +42,17 @@ def test_emptying_the_index_keeps_its_file(tmp_path):
         assert (tmp_path / "s" / "index.sqlite").stat().st_ino == file
         two.records.append("note", "b", {"n": 2})
         assert [one.records.get("note", key) for key in "ab"] == [{"n": 1}, {"n": 2}]
+
+
+def test_what_a_power_cut_left_of_the_index_is_not_believed(tmp_path):
+    with Store.open(tmp_path / "s") as store:
+        for name in "ab":
+            run = RunRecord(run=name, recipe="toy", status="done", started=1.0)
+            store.records.append("run", name, run.to_json())
+    # Of the pages that were never flushed some are old: the rows went, what is covered stayed.
+    with sqlite3.connect(tmp_path / "s" / "index.sqlite") as db:
+        db.execute("DELETE FROM line")
+        db.execute(f"PRAGMA application_id={boot() ^ 1}")
+    db.close()
+    with Store.open(tmp_path / "s") as store:
+        assert [run["run"] for run in store.records.runs(5)] == ["b", "a"]

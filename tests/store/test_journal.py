@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,83 @@ def test_a_torn_end_is_cut_and_the_journal_goes_on(payloads, data):
         journal.cut_torn_tail()
         journal.append({"again": 1})
         assert [line.payload for line in scan(path)] == [*payloads[:-1], {"again": 1}]
+
+
+@given(PAYLOADS, st.data())
+def test_an_end_that_a_power_cut_left_as_zeros_is_cut(payloads, data):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        whole = written(path, payloads)
+        last = encode(len(payloads), payloads[-1])
+        start = len(whole) - len(last)
+        first = data.draw(st.integers(0, len(last) - 2), label="first byte lost")
+        # Up to the end of the file, or of a sector in which the line does not end.
+        ends = [n for n in range(start + first + 2, len(whole)) if n % 512 == 0]
+        end = data.draw(st.sampled_from([len(whole), *ends])) - start
+        hole = last[:first] + bytes(end - first) + last[end:]
+        path.write_bytes(whole[:start] + hole)
+        journal = JournalFile(path, Disk(durable=False))
+        assert [line.payload for line in journal.new_lines()] == payloads[:-1]
+        journal.cut_torn_tail()
+        journal.append({"again": 1})
+        assert [line.payload for line in scan(path)] == [*payloads[:-1], {"again": 1}]
+
+
+def test_a_hole_up_to_the_end_of_a_sector_is_cut(tmp_path):
+    path = tmp_path / "log"
+    whole = written(path, [{"n": 1}, {"n": 2, "text": "x" * 2000}])
+    path.write_bytes(whole[:200] + bytes(824) + whole[1024:])
+    assert [line.payload for line in scan(path)] == [{"n": 1}]
+
+
+def grouped(path: Path, first: dict[str, Any], group: list[dict[str, Any]]) -> tuple[bytes, int]:
+    """A journal of one line and a group behind it, and where the group begins."""
+    journal = JournalFile(path, Disk(durable=False))
+    journal.append(first)
+    start = path.stat().st_size
+    journal.extend(group)
+    return path.read_bytes(), start
+
+
+@given(PAYLOADS, st.data())
+def test_of_a_group_that_was_not_finished_the_whole_lines_are_kept(group, data):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        whole, start = grouped(path, {"n": 1}, group)
+        assert [line.payload for line in scan(path)] == [{"n": 1}, *group]
+        end = data.draw(st.integers(start, len(whole)))
+        path.write_bytes(whole[:end])
+        kept = whole[start:end].count(b"\n")
+        assert [line.payload for line in scan(path)] == [{"n": 1}, *group[:kept]]
+
+
+def test_a_group_is_cut_at_a_hole(tmp_path):
+    path = tmp_path / "log"
+    whole, _ = grouped(path, {"n": 1}, [{"n": n, "text": "x" * 300} for n in range(2, 12)])
+    for hole in (512, 1024, 1536):
+        path.write_bytes(whole[:hole] + bytes(512) + whole[hole + 512 :])
+        found = [line.payload["n"] for line in scan(path)]
+        assert found == list(range(1, 1 + whole[:hole].count(b"\n")))
+
+
+def test_a_hole_before_the_last_group_is_damage(tmp_path):
+    path = tmp_path / "log"
+    whole, _ = grouped(path, {"n": 1}, [{"n": n, "text": "x" * 300} for n in range(2, 12)])
+    journal = JournalFile(path, Disk(durable=False))
+    assert len(list(journal.new_lines())) == 11
+    journal.append({"n": 12})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:512] + bytes(512) + whole[1024:])
+    with pytest.raises(CorruptObject):
+        list(scan(path))
+
+
+def test_zeros_before_the_last_line_are_damage(tmp_path):
+    path = tmp_path / "log"
+    whole = written(path, [{"n": 1, "text": "x" * 2000}, {"n": 2}])
+    path.write_bytes(whole[:100] + bytes(924) + whole[1024:])
+    with pytest.raises(CorruptObject):
+        list(scan(path))
 
 
 @given(PAYLOADS, st.data())

@@ -65,6 +65,7 @@ def old_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.objects.put(b"of an attempt that was never finished")
         work = store.work("a" * 64)
         work.begin("b3:w")
+        work.append({"kind": "sweep"})
         damage(work.folder / "journal.log")
         damage(store.objects.path(kept.stages["start"].outputs["file"].digest))
     (home / "objects" / "notes").mkdir()

@@ -24,7 +24,7 @@ def aidn(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -72,7 +72,7 @@ def journal_line(sequence: int, payload: Any) -> bytes:
     """A line with a right checksum, whatever it says."""
     body = sound_text(payload)
     head = f"{sequence} {len(body)}"
-    total = blake3(head.encode() + b" " + body).hexdigest()[:16]
+    total = blake3(head.encode() + b" " + body).hexdigest(8)
     return f"{head} {total} ".encode() + body + b"\n"
 
 

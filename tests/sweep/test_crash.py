@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from support.sweeps import INDEX, recipe
 
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.store.check import check
 from aidn_pipeline.store.store import Store
 from aidn_pipeline.testing.faults import FaultyDisk, in_child

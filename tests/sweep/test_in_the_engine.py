@@ -8,7 +8,8 @@ import pytest
 from support.sweeps import INDEX, recipe
 
 from aidn_pipeline.core.pipeline import PipelineSpec
-from aidn_pipeline.engine.run import RunResult, run_pipeline
+from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.store.store import Store
 
 

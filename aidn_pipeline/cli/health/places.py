@@ -11,9 +11,8 @@ from aidn_pipeline.cli.health.finding import Finding, doubtful, sound, wrong
 from aidn_pipeline.cli.text import size
 from aidn_pipeline.errors import AidnError
 from aidn_pipeline.store.disk import typed
+from aidn_pipeline.store.mounts import is_network, kind_of
 
-SHARED = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "lustre", "glusterfs"})
-SHARED_FUSE = ("fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "fuse.glusterfs")
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 LITTLE = 1_000_000_000
 """Bytes that are soon gone."""
@@ -88,13 +87,13 @@ def space(folder: Path) -> Finding:
 
 def file_system(folder: Path) -> Iterator[Finding]:
     """What kind of file system it is, where that matters."""
-    kind = kind_of(folder)
-    if kind in SHARED or kind.startswith(SHARED_FUSE):
+    kind = kind_of(folder.resolve())
+    if is_network(kind):
         yield doubtful(
-            f"the store lies on a file system of another machine ({kind})",
+            f"the store lies on a file system of another machine ({kind}): only one machine may "
+            "use it",
             str(folder),
-            "if the lock test fails, or runs of two machines meet, name a local folder with "
-            "AIDN_HOME",
+            "name a local folder with AIDN_HOME: it is faster, and other machines may have theirs",
         )
     elif kind in IN_MEMORY:
         yield doubtful(
@@ -102,23 +101,6 @@ def file_system(folder: Path) -> Iterator[Finding]:
             str(folder),
             "name a folder on a disk with AIDN_HOME",
         )
-
-
-def kind_of(folder: Path, mounts: Path = Path("/proc/mounts")) -> str:
-    """The type of the file system, such as `ext4`; empty where that is not told."""
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    best, kind = -1, ""
-    for line in lines:
-        _, point, name, *_ = line.split(" ")
-        # Spaces stand as octal escapes.
-        place = Path(point.encode().decode("unicode_escape"))
-        # Of two mounts on one place the later hides the earlier.
-        if folder.resolve().is_relative_to(place) and len(place.parts) >= best:
-            best, kind = len(place.parts), name
-    return kind
 
 
 def links(places: Iterator[Path]) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ def scaffold(
     """
     check_free(target)
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    _sweep(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for layer in layers:
@@ -47,11 +48,29 @@ def scaffold(
         raise UsageError(
             f"the project cannot be written: {problem.strerror}",
             where=str(problem.filename or target),
-            remedy="choose a folder that is writable with `--in`",
+            remedy="make space there, or choose a folder that is writable with `--in`",
         ) from problem
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return sorted(p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file())
+
+
+def _sweep(target: Path) -> None:
+    """Removes what a killed process left half-written beside the folder."""
+    for left in target.parent.glob(f".{target.name}.*"):
+        owner = left.suffix[1:]
+        if owner.isdecimal() and not _lives(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def check_free(target: Path) -> None:

@@ -1,0 +1,98 @@
+"""The group: work that is committed together, with one flush of the disk for all of it.
+
+A record waits in memory until the objects it names are durable; then all that wait are written with
+one append and one flush. Until then this process may use what was made, other processes see none of
+it, and nobody is told that it is done.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from aidn_pipeline.core.record import StageRecord
+from aidn_pipeline.store.locks import Locks
+from aidn_pipeline.store.objects import Objects
+from aidn_pipeline.store.records import Records
+
+MOST = 32
+"""Records that wait at most."""
+LONGEST_S = 0.05
+"""Seconds after which the next commit lets nothing wait any longer."""
+
+
+class Group:
+    """What waits to be durable. Outside of `gathering` nothing does."""
+
+    def __init__(self, records: Records, objects: Objects, locks: Locks) -> None:
+        self._records = records
+        self._objects = objects
+        self._locks = locks
+        self._since = 0.0
+        self._calls: deque[tuple[Callable[[], None], bool]] = deque()
+        records.before = objects.flush
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Commits of this block may wait for each other; at its end none does."""
+        self._objects.gathering = True
+        try:
+            yield
+        finally:
+            self._objects.gathering = False
+            self.flush()
+
+    def commit(self, record: StageRecord) -> None:
+        """Commits a piece of work: known here at once, durable with the group.
+
+        Raises:
+            StorageFull: if there is no space; what waited is not committed.
+            StorageUnwritable: if the store cannot be written.
+        """
+        if not self._records.waiting:
+            self._since = time.monotonic()
+        self._records.add("stage", record.fingerprint, record.to_json())
+        full = self._records.waiting >= MOST or self._late()
+        if full or not self._objects.gathering:
+            self.flush()
+
+    def _late(self) -> bool:
+        return time.monotonic() - self._since >= LONGEST_S
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Calls it once all that waits now is durable; never if that fails. Calls keep their order.
+
+        Whoever is told of finished work is told so.
+        """
+        self._add(call, always=False)
+
+    def release(self, lock: int) -> None:
+        """Gives a lock back once what was made under it is durable, or lost."""
+        self._add(lambda: self._locks.release(lock), always=True)
+
+    def _add(self, call: Callable[[], None], *, always: bool) -> None:
+        self._calls.append((call, always))
+        if not self._records.waiting:
+            self._call()
+        elif self._late():
+            self.flush()
+
+    def flush(self) -> None:
+        """Makes all that waits durable, then makes the calls that waited for it.
+
+        Raises:
+            StorageFull: if there is no space; what waited is not committed.
+            StorageUnwritable: if the store cannot be written.
+        """
+        try:
+            self._records.flush()
+        except BaseException:
+            self._calls = deque(call for call in self._calls if call[1])
+            self._call()
+            raise
+        self._call()
+
+    def _call(self) -> None:
+        while self._calls:
+            call, _ = self._calls.popleft()
+            call()
