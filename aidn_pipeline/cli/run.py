@@ -106,7 +106,8 @@ def measured(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     model = {k: v for k, v in metrics.items() if k not in training and not k.startswith(BASELINE)}
     rows = _block("metrics", figures(model))
     if plain:
-        answer = "commonest class" if "accuracy" in plain else "mean"
+        classes = any(name.startswith("accuracy") for name in plain)
+        answer = "commonest class" if classes else "mean"
         told = figures(plain)
         rows += _block("baseline", [*told[:-1], f"{told[-1]}  (always the {answer} of training)"])
     return rows + _block("training", figures(training))
