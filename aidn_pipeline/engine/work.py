@@ -17,7 +17,9 @@ from aidn_pipeline.core.stage import Description
 from aidn_pipeline.engine.budget import VISIBLE
 from aidn_pipeline.engine.fingerprint import Inputs, components
 from aidn_pipeline.engine.perform import Performer
+from aidn_pipeline.engine.sources import refuse_changed, sources_of
 from aidn_pipeline.engine.stopping import StopFlag
+from aidn_pipeline.errors import StageDied
 from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.store import Store
 
@@ -125,9 +127,19 @@ class StageAnswer:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "StageAnswer":
-        """The inverse of `to_json`."""
-        outputs = {port: artifact_from_json(a) for port, a in value["outputs"].items()}
-        return cls(**{**value, "outputs": outputs})
+        """The inverse of `to_json`.
+
+        Raises:
+            StageDied: if it is no such answer: a stage can write into every pipe it has.
+        """
+        try:
+            outputs = {port: artifact_from_json(a) for port, a in value["outputs"].items()}
+            return cls(**{**value, "outputs": outputs})
+        except (KeyError, TypeError, AttributeError, AssertionError) as error:
+            raise StageDied(
+                f"the process of the stage gave an answer that is none: {error}",
+                remedy="a stage returns its outputs and leaves descriptors that are not its own",
+            ) from error
 
 
 def perform_task(
@@ -152,6 +164,7 @@ def perform_task(
         return _perform(work, emit, stop, opened).to_json()
     place = work.place
     index = prepare(place)
+    refuse_changed(place["sources"], work.name, work.effective, index, work.project)
     if work.devices:
         # This process has not used a device yet: what is imported here reads it before it does.
         os.environ[VISIBLE] = ",".join(work.devices)
@@ -193,8 +206,10 @@ def _perform(
     )
 
 
-def place_of(store: Store, index: Index) -> dict[str, Any]:
+def place_of(store: Store, index: Index, project: Path) -> dict[str, Any]:
     """Where another process finds the store, the index and the modules of this one.
+
+    The project's code is noted as it is now: another one is refused later.
 
     The index is written to this process's temporary folder, and goes with it.
 
@@ -210,6 +225,7 @@ def place_of(store: Store, index: Index) -> dict[str, Any]:
         "durability": "full" if store.disk.durable else "process",
         "index": str(path),
         "paths": sys.path,
+        "sources": sources_of(index, project),
     }
 
 

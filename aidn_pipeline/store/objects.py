@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,8 @@ from aidn_pipeline.store.scratch import Scratch
 
 MAX_MANIFEST = 64 * 2**20
 """Bytes of the longest manifest that is read."""
+LARGEST = 2**63
+"""Bytes; no file has as many."""
 ID = re.compile("b3:[0-9a-f]{64}")
 MOST_WAITING = 64
 """Objects that are flushed together at most; each keeps a file open until then."""
@@ -57,9 +60,10 @@ class Objects:
         if digest in self._waiting:
             return os.fstat(self._waiting[digest][0]).st_size == size
         try:
-            return self.path(digest).stat().st_size == size
+            facts = self.path(digest).lstat()
         except OSError:
             return False
+        return facts.st_size == size and stat.S_ISREG(facts.st_mode)
 
     def ids(self) -> Iterator[str]:
         """Every object that is present, in order."""
@@ -113,6 +117,9 @@ class Objects:
         path = self.path(digest)
         with typed(path, "reading an object"):
             try:
+                if not stat.S_ISREG(path.lstat().st_mode):
+                    # A link leads elsewhere; a pipe or a device never ends.
+                    return "is no file"
                 actual = hash_file(path)
             except FileNotFoundError:
                 return "is missing"
@@ -200,6 +207,10 @@ class Objects:
                 for digest, (_, path) in waiting.items():
                     folders.update(dict.fromkeys(self._place(digest, path)))
                 self._disk.sync_together({}, folders)
+            except BaseException:
+                # Of no folder it is known any more whether it was flushed.
+                self._shards.clear()
+                raise
             finally:
                 for fd, path in waiting.values():
                     self._scratch.drop(fd, path)
@@ -212,8 +223,10 @@ class Objects:
         shard = target.parent
         touched = [shard]
         if shard not in self._shards:
-            # Whoever made it may have been killed before it was flushed.
+            # Whoever made a folder may have been killed before it was flushed. Those that are there
+            # now are flushed with this one, once in a process.
             self._disk.make_folder(self._folder)
+            self._shards.update(self._shards or self._folder.iterdir())
             self._disk.make_folder(shard, sync=False)
             touched.append(self._folder)
         self._disk.rename(temporary, target)
@@ -359,9 +372,12 @@ def parse_tree(data: bytes, error: StoreError) -> dict[str, FileRef]:
         files = {}
         for name, kind, size, digest in rows:
             check_name(name)
-            if kind not in ("f", "x") or not isinstance(size, int) or not isinstance(digest, str):
+            is_size = type(size) is int and 0 <= size < LARGEST
+            if kind not in ("f", "x") or not is_size or not is_id(digest) or name in files:
                 raise error
             files[name] = FileRef(digest, size)
-    except (ValueError, TypeError, RecursionError) as cause:
+        if any(str(above) in files for name in files for above in PurePosixPath(name).parents):
+            raise error
+    except (ValueError, TypeError, AttributeError, RecursionError) as cause:
         raise error from cause
     return files

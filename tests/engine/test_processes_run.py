@@ -75,7 +75,16 @@ def test_results_are_those_of_an_inline_run(store, tmp_path):
 
 
 def test_a_run_lives_on_whatever_its_stages_do(store):
-    ways = ("exits", "is_odd", "crashes", "is_killed", "leaks", "scribbles", "debugs", "forks")
+    ways = (
+        "exits",
+        "is_odd",
+        "crashes",
+        "is_killed",
+        "leaks",
+        "scribbles",
+        "answers_itself",
+        "forks",
+    )
     fine = stage("fine", "write", text="fine")
     found = run(store, pipeline(*(unruly(way) for way in ways), fine))
     assert {n: s.status for n, s in found.stages.items()} == {
@@ -107,6 +116,18 @@ def test_a_timeout_ends_a_stage_that_does_not_listen(store, monkeypatch):
     executor = ProcessExecutor(2, entry="aidn_pipeline.engine.work:perform_task", grace_s=0.2)
     found = run(store, pipeline(unruly("ignores_sigterm", timeout_s=0.5)), executor=executor)
     assert "took longer than its timeout" in str(found.error)
+
+
+def test_code_that_was_edited_while_the_run_went_on_is_not_run_under_the_old_fingerprint(store):
+    code = store.root.parent / "mine.py"
+    code.write_text("LIMIT = 1\n")
+    index = INDEX.merged([replace(SPEC, code={"mine.py": "b3:" + "0" * 64})])
+    one_core = {"executor": "processes", "resources": {"cpu": 1}}
+    spec = replace(pipeline(unruly("edits"), unruly("behaves")), run=one_core)
+    found = run_pipeline(spec, store, index, store.root.parent)
+    assert {n: s.status for n, s in found.stages.items()} == {"edits": "done", "behaves": "failed"}
+    assert "was edited while the run was going" in str(found.error)
+    assert "mine.py" in str(found.error)
 
 
 def test_the_server_has_one_thread_when_it_forks_and_never_touches_cuda():
