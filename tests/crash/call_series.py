@@ -5,11 +5,11 @@
 
 The calls are those of the C library, counted over the runner and all its children together, also
 where they go past the store's own seam: SQLite, copies, project files. A kill ends everybody at
-once (`kill one`: whoever made the call); `torn` writes half before that. `enospc`, `edquot`,
-`efbig` and `eio` fail the call, with `--sticky` all later ones too: the error must be typed and
-name a path. After each, what was acknowledged must be there, and the same again must end equal to
-an undisturbed doing. Results are appended to a file, so the series can be stopped and continued.
-Exit code 0 only if every point passed.
+once (`kill one`: whoever made the call, without which cells that may fail go on); `torn` writes
+half before that. `enospc`, `edquot`, `efbig` and `eio` fail the call, with `--sticky` all later
+ones too: the error must be typed and name a path. After each, what was acknowledged must be there,
+and the same again must end equal to an undisturbed doing. Results are appended to a file, so the
+series can be stopped and continued. Exit code 0 only if every point passed.
 """
 
 import argparse

@@ -36,7 +36,7 @@ def hit(results: Path, *arguments: str) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("fault", ["kill", "kill one", "torn"])
+@pytest.mark.parametrize("fault", ["kill", "torn"])
 def test_a_kill_at_any_call_of_a_run_with_cells_loses_nothing(fault, tmp_path):
     rows = hit(
         tmp_path / "rows",
