@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aidn_pipeline.core.pipeline import Claim
@@ -40,6 +40,7 @@ def fits(held: list[Claim]) -> bool:
     return within and len(set(names)) == len(names)
 
 
+@settings(deadline=None)
 @given(graphs(), st.integers(1, 4))
 def test_every_stage_runs_once_within_the_budget_after_what_it_needs(graph, slots):
     front = Front({name: needs for name, (_, needs, _) in graph.items()})
@@ -71,6 +72,7 @@ def test_every_stage_runs_once_within_the_budget_after_what_it_needs(graph, slot
     assert sorted(done) == sorted(graph)
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_with_one_slot_stages_come_in_declared_order_as_far_as_needs_allow(graph):
     front = Front({name: needs for name, (_, needs, _) in graph.items()})
