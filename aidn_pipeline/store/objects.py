@@ -20,6 +20,7 @@ MAX_MANIFEST = 64 * 2**20
 ID = re.compile("b3:[0-9a-f]{64}")
 MOST_WAITING = 64
 """Objects that are flushed together at most; each keeps a file open until then."""
+MISSING = "is missing"
 LONGEST_NAME = 1024
 """Bytes of the longest file name in a folder."""
 
@@ -92,7 +93,9 @@ class Objects:
             return path
         problem = self.damage(digest)
         if problem:
-            self.set_aside(digest)
+            # What was missing may have been made again in this moment, by another process.
+            if problem != MISSING:
+                self.set_aside(digest)
             raise self._corrupt(digest, problem)
         self._verified.add(digest)
         return path
@@ -115,7 +118,7 @@ class Objects:
             try:
                 actual = hash_file(path)
             except FileNotFoundError:
-                return "is missing"
+                return MISSING
         return "" if actual == digest else "does not match its id"
 
     def read(self, digest: str) -> bytes:
