@@ -40,7 +40,7 @@ def read_rows(source: str) -> list[Any]:
     try:
         text = sys.stdin.read() if source == STDIN else path.read_text(encoding="utf-8")
         return parse(text)
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError, csv.Error) as problem:
         said = getattr(problem, "strerror", None) or problem
         raise DataError(
             f"the rows cannot be read: {said}", where=source, remedy=REMEDY
@@ -78,7 +78,7 @@ def parse_row(text: str) -> Any:
     """
     try:
         row = json.loads(text)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise UsageError(
             f"the row is no JSON: {problem}",
             where=f"--row {text}",

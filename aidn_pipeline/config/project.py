@@ -10,6 +10,8 @@ from typing import Any
 from aidn_pipeline.errors import ConfigError, UnknownKey
 
 KEYS = ("packages", "components")
+LARGEST = 1 << 20
+"""Bytes of the longest settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +107,13 @@ def _table(path: Path) -> Mapping[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("aidn")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST:,} bytes")
+        table = tomllib.loads(data.decode()).get("tool", {})
+        table = table.get("aidn") if isinstance(table, dict) else None
+    except (ValueError, RecursionError, OSError) as problem:
         raise ConfigError(
             f"pyproject.toml cannot be read: {problem}", where=str(path), remedy="correct the file"
         ) from problem

@@ -48,7 +48,10 @@ def trust(project: Project) -> Path:
     path = _decision(project)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(f"{project.root}\n{project.settings}\n", encoding="utf-8")
+        path.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{project.root}\n{project.settings}\n")
     except OSError as problem:
         raise ConfigError(
             f"the decision cannot be written: {problem.strerror}",

@@ -5,6 +5,7 @@ forms in which other texts carry it, by `<secret NAME>`.
 """
 
 import base64
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -78,6 +79,15 @@ def masked(text: str) -> str:
 def masked_bytes(data: bytes) -> bytes:
     """As `masked`, for output that was captured as bytes."""
     return KNOWN.masked_bytes(data)
+
+
+class MaskedStream(io.TextIOWrapper):
+    """A text stream that masks what is written to it, one `write` at a time."""
+
+    def write(self, text: str, /) -> int:
+        """Writes the text, masked; returns the length that was given."""
+        super().write(masked(text))
+        return len(text)
 
 
 class Masker:

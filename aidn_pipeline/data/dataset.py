@@ -132,6 +132,25 @@ def redescribed(
     return {**kept, "dataset.json": canonical_json({**view.description, **changes})}
 
 
+def _described(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+        if type(value.get("format", 0)) is not int:
+            raise TypeError("its format is no number")
+        if value.get("format", 0) <= FORMAT:
+            # What is asked of it later; a stranger's may have anything in these places.
+            _ = value["name"], list(value["preprocess"]), dict(value["splits"])
+            Signature.from_json(value["signature"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CorruptObject(
+            f"dataset.json describes no data set: {type(error).__name__}: {error}",
+            where=str(path),
+            remedy="run the stage that made it again with `--force`",
+        ) from error
+    found: dict[str, Any] = value
+    return found
+
+
 class DatasetView:
     """A data set opened for reading; the table is read when it is first asked for."""
 
@@ -139,7 +158,7 @@ class DatasetView:
         self._files = files
         self._table: pa.Table | None = None
         self._codes: np.ndarray[Any, np.dtype[np.uint8]] | None = None
-        self.description: Mapping[str, Any] = json.loads(files["dataset.json"].read_bytes())
+        self.description: Mapping[str, Any] = _described(files["dataset.json"])
         found = self.description.get("format", 0)
         if found > FORMAT:
             raise NewerFormat(

@@ -47,15 +47,20 @@ def class_name(value: Any) -> str:
     """The name of a class as text; 3.0 and 3 are the same class.
 
     Raises:
-        DataError: if the value is a fraction.
+        DataError: if the value is a fraction, or no UTF-8.
     """
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{value!r:.60} is not UTF-8", remedy="save it as UTF-8") from error
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         if not math.isfinite(value) or value != int(value):
             raise DataError(f"{value} is no class", remedy="set `task: regression` for numbers")
         return str(int(value))
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return str(value)
 
 
 def class_names(table: pa.Table, label: str, task: Task, where: str) -> tuple[str, ...]:

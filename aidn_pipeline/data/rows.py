@@ -17,7 +17,7 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
     """
     try:
         rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    except (pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError, ValueError) as problem:
         raise DataError(
             f"the rows cannot be read: {problem}",
             where=str(path),

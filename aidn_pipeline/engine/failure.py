@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from aidn_pipeline import errors
+from aidn_pipeline.core.masking import masked
 from aidn_pipeline.errors import AidnError, Interrupted, StageFailed
 
 DEEPEST = 8
@@ -113,12 +114,12 @@ def _told(error: BaseException, depth: int) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     return {
         "kinds": kinds_of(error),
-        "text": _last_lines(error),
+        "text": masked(_last_lines(error)),
         "frames": [
             [f.filename, f.lineno or 0, f.name, f.line or "", f.end_lineno, f.colno, f.end_colno]
             for f in frames
         ],
-        "trace": _whole(error),
+        "trace": masked(_whole(error)),
         **{
             name: None if e is None or depth == 0 else _told(e, depth - 1)
             for name, e in before.items()

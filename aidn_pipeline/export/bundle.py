@@ -7,7 +7,8 @@ is loaded, and so is a model whose code has changed since.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from aidn_pipeline.core.describe import build
 from aidn_pipeline.core.fingerprint import JSON, canonical_json, digest_bytes
@@ -27,6 +29,7 @@ from aidn_pipeline.errors import AidnError, CorruptObject, ModelNotFound, NewerF
 from aidn_pipeline.export.document import oddities, oddities_of
 from aidn_pipeline.export.rows import tensor_of
 from aidn_pipeline.inputs.forward import arguments_of
+from aidn_pipeline.store.objects import hash_file
 
 FORMAT = 1
 MODEL = "model/"
@@ -35,6 +38,12 @@ WEIGHTS = "weights.safetensors"
 TOLERANCE = {"absolute": 1e-4, "relative": 1e-3}
 """How far outputs may lie from the golden ones: kernels of another machine add in another order."""
 ROWS = 8192
+LONGEST = 64 * 2**20
+"""Bytes of the longest `model.json` that is read: images of golden rows may be many."""
+SPARE = 8
+"""How many times as much as the file holds a model may have registered while it is built."""
+SPARE_NUMBERS = 2**20
+"""Numbers that may be registered beyond that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +197,7 @@ def load_bundle(folder: Path, index: Index) -> Predictor:
         NewerFormat: if a later release wrote it.
         UnknownComponent: if the model's component is not known here.
     """
-    missing = [name for name in (DOCUMENT, WEIGHTS) if not (folder / name).is_file()]
+    missing = [name for name in (DOCUMENT, WEIGHTS) if not _is_inside(folder, name)]
     if missing:
         raise ModelNotFound(
             f"no bundle: {missing[0]} is missing",
@@ -196,6 +205,12 @@ def load_bundle(folder: Path, index: Index) -> Predictor:
             remedy="name the folder that an export stage printed, or a registered model",
         )
     return open_bundle({name: folder / name for name in (DOCUMENT, WEIGHTS)}, index)
+
+
+def _is_inside(folder: Path, name: str) -> bool:
+    # A link may stand for a file of the folder, as those of Kubernetes do, and for no other.
+    place = (folder / name).resolve()
+    return place.is_file() and place.is_relative_to(folder.resolve())
 
 
 def open_bundle(files: Mapping[str, Path], index: Index) -> Predictor:
@@ -207,7 +222,7 @@ def open_bundle(files: Mapping[str, Path], index: Index) -> Predictor:
     document = read_document(files[DOCUMENT])
     weights = files[WEIGHTS]
     recorded = document["files"][WEIGHTS]
-    if digest_bytes(weights.read_bytes()) != recorded["digest"]:
+    if hash_file(weights) != recorded["digest"]:
         raise _corrupt(f"{WEIGHTS} is not what was exported", weights)
     try:
         predictor = build_predictor(document, read_weights(weights), index)
@@ -229,7 +244,10 @@ def read_document(path: Path) -> dict[str, Any]:
         CorruptObject: if a byte differs from what was exported, or it is no such document.
         NewerFormat: if a later release wrote it.
     """
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise _corrupt(f"{DOCUMENT} has more than {LONGEST:,} bytes", path)
     try:
         value: dict[str, Any] = json.loads(data)
         digest = value.pop("digest")
@@ -285,9 +303,10 @@ def build_predictor(
     with torch.random.fork_rng(devices=[]):
         make = build(index, "model", description["model"])
         # Sizes are compared before memory is taken for them: they may be anybody's.
-        if (outline := _outline(make, signature)) is not None:
-            _refuse_other_sizes(_tensors(outline), tensors, description)
-        model: nn.Module = make(signature=signature)
+        with no_larger_than(tensors):
+            if (outline := _outline(make, signature)) is not None:
+                _refuse_other_sizes(_tensors(outline), tensors, description)
+            model: nn.Module = make(signature=signature)
         preprocess = nn.Sequential(*(build(index, "transform", d)() for d in transforms))
     own = _tensors(model)
     _refuse_other_sizes(own, tensors, description)
@@ -305,6 +324,36 @@ def _outline(make: Callable[..., nn.Module], signature: Signature) -> nn.Module 
             return make(signature=signature)
     except RuntimeError:
         return None
+
+
+@contextmanager
+def no_larger_than(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Ends the building of a model that has far more parameters than the file has tensors.
+
+    A description may ask for any number of layers, which would be built until memory is full.
+
+    Raises:
+        CorruptObject: once it is clear that they cannot be the ones of the file.
+    """
+    most, left = SPARE * len(tensors) + SPARE, SPARE * sum(t.numel() for t in tensors.values())
+    left += SPARE_NUMBERS
+
+    def count(_: nn.Module, name: str, parameter: Tensor | None) -> None:
+        nonlocal most, left
+        most -= 1
+        left -= 0 if parameter is None else parameter.numel()
+        if min(most, left) < 0:
+            raise CorruptObject(
+                "the model that is described is larger than its weights",
+                where=f"{WEIGHTS} ({name})",
+                remedy="train and export it again",
+            )
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -306,21 +306,22 @@ class AiModelResult:
         folder = Path(path).absolute()
         try:
             value = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as problem:
+            found = value["format"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
             raise ModelNotFound(
                 f"there is no saved result: {problem}",
                 where=str(folder / "result.json"),
                 remedy="name a folder that `AiModelResult.save` wrote",
             ) from problem
-        if value["format"] != FORMAT:
+        if found != FORMAT:
             raise NewerFormat(
-                f"a saved result of format {value['format']}, this release reads {FORMAT}",
+                f"a saved result of format {found}, this release reads {FORMAT}",
                 where=str(folder / "result.json"),
                 remedy="use the release that wrote it",
             )
         try:
             loaded = cls._from_json(value, folder)
-        except (KeyError, TypeError, AttributeError) as problem:
+        except (KeyError, TypeError, AttributeError, ValueError, AssertionError) as problem:
             raise ModelNotFound(
                 f"the saved result is damaged: {problem!r}",
                 where=str(folder / "result.json"),

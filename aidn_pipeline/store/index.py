@@ -1,6 +1,6 @@
 """The index: a SQLite cache of where the journal says what. Never believed, only asked."""
 
-import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from aidn_pipeline.errors import AidnError
 from aidn_pipeline.store.disk import Disk
-from aidn_pipeline.store.journal import Entry, Line, damaged, name_of
+from aidn_pipeline.store.journal import Entry, Line, damaged, name_of, parsed
 
 VERSION = 2
 """Of the tables; those of another one are made anew."""
@@ -39,6 +39,13 @@ STAGE = re.compile(
 FAMILY = re.compile(rb',"family":"b3:([0-9a-f]{64})","fingerprint":"b3:')
 FAMILY_SIZE = len(FAMILY.pattern) - len(b"([0-9a-f]{64})") + 64
 """Bytes of what it matches."""
+
+SCHEMA = {
+    part.strip().replace(" IF NOT EXISTS", "")
+    for part in f"{TABLES}{SEARCHES}".split(";")
+    if part.strip()
+}
+"""The same as SQLite keeps it."""
 
 DAMAGE = (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError, MemoryError)
 """What SQLite raises over a damaged file; names that are no UTF-8 come as a ValueError."""
@@ -110,8 +117,9 @@ def _quick(entry: Entry) -> Row | None:
 
 def _slow(path: Path, entry: Entry) -> Row:
     try:
-        return _row(json.loads(entry.body), entry.sequence, entry.offset, entry.size)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        payload = parsed(path, entry).payload
+        return _row(payload, entry.sequence, entry.offset, entry.size)
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise damaged(path, entry.offset) from None
 
 
@@ -178,7 +186,7 @@ class JournalIndex:
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect(str(self._path))
-        except DAMAGE:
+        except (*DAMAGE, OSError):
             return self._anew()
 
     def _anew(self) -> sqlite3.Connection:
@@ -191,10 +199,19 @@ class JournalIndex:
             return self._connect(":memory:")
 
     def _connect(self, where: str) -> sqlite3.Connection:
+        if where != ":memory:":
+            # SQLite would make it readable by all whom the umask lets in.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            os.close(os.open(where, flags, 0o600))
         db = sqlite3.connect(where, isolation_level=None, timeout=10)
         try:
+            db.execute("PRAGMA trusted_schema=OFF")
             # No flushes: what was written before the machine last started is not believed.
             db.execute("PRAGMA synchronous=OFF")
+            schema = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+            if not {sql for (sql,) in db.execute(schema)} <= SCHEMA:
+                # Views and triggers are code: in tables of another make nothing is looked up.
+                raise sqlite3.DatabaseError("the index was made by something else")
             if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
                 db.executescript(
                     "BEGIN IMMEDIATE; DROP TABLE IF EXISTS line; DROP TABLE IF EXISTS covered;"
@@ -212,10 +229,10 @@ class JournalIndex:
         """Offset and sequence number up to which the journal has been taken in."""
         try:
             row = self._db.execute("SELECT offset, sequence FROM covered").fetchone()
+            return (int(row[0]), int(row[1])) if row else (0, 0)
         except DAMAGE:
             self.clear()
-            row = None
-        return (int(row[0]), int(row[1])) if row else (0, 0)
+            return 0, 0
 
     def take(self, found: Iterable[Row]) -> bool:
         """Takes new lines in, in one transaction; whether it did: lines behind a gap stay out.

@@ -3,22 +3,29 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from blake3 import blake3
 
 from aidn_pipeline.core.fingerprint import canonical_json
 from aidn_pipeline.errors import CorruptObject, StoreError
 from aidn_pipeline.store.disk import Disk, typed
+from aidn_pipeline.store.lines import finite, is_entry, is_line, refuse_constant
 
 HEAD_PARTS = 3
 """Sequence, length and sum, each followed by a space."""
 LONGEST_HEAD = 64
 """Bytes; no line has a longer head."""
+LONGEST_LINE = 16 * 2**20
+"""Bytes of the longest line that is written or read."""
+LONGEST_TAIL = 64 * 2**20
+"""Bytes of the most that is taken for what a killed process, or a power cut, left unfinished."""
+DECODER = json.JSONDecoder(parse_float=finite, parse_constant=refuse_constant)
 SECTOR = 512
 """Bytes; what a disk writes whole or not at all, and every block of a file system is made of."""
 
@@ -95,7 +102,7 @@ class JournalFile:
         Raises:
             CorruptObject: if it is damaged.
         """
-        with self.path.open("rb") as file:
+        with _opened(self.path) as file:
             file.seek(offset)
             data = file.read(size)
         return parse(self.path, data, offset)
@@ -103,7 +110,7 @@ class JournalFile:
     def cut_torn_tail(self) -> None:
         """Removes an unfinished last line; call under the lock, after `new_lines`."""
         if self.path.exists() and self.path.stat().st_size > self.end:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+            fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 self._disk.truncate(fd, self.end, self.path)
                 self._disk.sync(fd, self.path)
@@ -166,8 +173,18 @@ class JournalFile:
 
 
 def encode(sequence: int, payload: Mapping[str, Any], *, joined: bool = False) -> bytes:
-    """One line as bytes; a joined one is written together with the line before it."""
+    """One line as bytes; a joined one is written together with the line before it.
+
+    Raises:
+        StoreError: if it is too long to be read again.
+    """
     body = canonical_json(dict(payload))
+    if len(body) > LONGEST_LINE - LONGEST_HEAD:
+        raise StoreError(
+            f"a line of {len(body):,} bytes is too long for a journal",
+            where=str(payload.get("kind", "")),
+            remedy=f"keep it below {LONGEST_LINE:,} bytes; larger values are artifacts",
+        )
     head = _head(sequence, len(body), joined=joined)
     return b"%b%b %b\n" % (head, _sum(head + body), body)
 
@@ -193,10 +210,13 @@ def parsed(path: Path, entry: Entry) -> Line:
     """The line with its payload read.
 
     Raises:
-        CorruptObject: if the payload is no JSON.
+        CorruptObject: if the payload is no JSON, or says nothing that is known.
     """
     try:
-        return Line(entry.sequence, entry.offset, entry.size, json.loads(entry.body))
+        payload = DECODER.decode(entry.body.decode())
+        if not _check(path)(payload):
+            raise damaged(path, entry.offset)
+        return Line(entry.sequence, entry.offset, entry.size, payload)
     except (ValueError, RecursionError):
         raise damaged(path, entry.offset) from None
 
@@ -247,10 +267,21 @@ def line_of(path: Path, entry: Entry, kind: str) -> Line | None:
     return parsed(path, entry)
 
 
+def _check(path: Path) -> Callable[[Any], bool]:
+    # What lines must say: those of the store's journal, of a work's, and any other.
+    if path.parent.name == "journal":
+        return is_line
+    return is_entry if path.parent.parent.name == "work" else _is_object
+
+
+def _is_object(payload: Any) -> bool:
+    return isinstance(payload, dict)
+
+
 def damaged(path: Path, offset: int) -> CorruptObject:
     """The error for a line that cannot be believed."""
     return CorruptObject(
-        "a journal line does not match its checksum",
+        "a journal line does not match its checksum, or says nothing that is known",
         where=f"{path} at byte {offset}",
         remedy="`aidn-run check` lists the damage; restore the file from a copy, or remove the "
         "store's folder to start from nothing",
@@ -273,7 +304,7 @@ def entries(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Entry]:
         CorruptObject: at the first damaged line.
     """
     try:
-        file = path.open("rb")
+        file = _opened(path)
     except FileNotFoundError:
         if offset:
             raise damaged(path, 0) from None
@@ -283,11 +314,12 @@ def entries(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Entry]:
         if size < offset:
             raise damaged(path, size)
         file.seek(offset)
-        for data in file:
+        while data := file.readline(LONGEST_LINE + 1):
             try:
                 entry = _entry(path, data, offset)
             except CorruptObject:
-                if is_torn(path, data + file.read(), offset):
+                rest = file.read(LONGEST_TAIL + 1)
+                if len(rest) <= LONGEST_TAIL and is_torn(path, data + rest, offset):
                     return
                 raise
             if entry.sequence != sequence + 1:
@@ -295,6 +327,14 @@ def entries(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Entry]:
             sequence = entry.sequence
             offset += len(data)
             yield entry
+
+
+def _opened(path: Path) -> BinaryIO:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise damaged(path, 0)
+    return os.fdopen(fd, "rb")
 
 
 def is_torn(path: Path, data: bytes, offset: int) -> bool:
@@ -333,4 +373,5 @@ def _is_beginning(line: bytes) -> bool:
     if len(parts) <= HEAD_PARTS:
         heads = [part.removesuffix(b"+") if n == 0 else part for n, part in enumerate(parts)]
         return len(line) < LONGEST_HEAD and all(part.isalnum() or not part for part in heads)
-    return parts[1].isdigit() and len(parts[HEAD_PARTS]) <= int(parts[1])
+    known = parts[1].isdigit() and len(parts[1]) <= len(str(LONGEST_LINE))
+    return known and len(parts[HEAD_PARTS]) <= int(parts[1]) <= LONGEST_LINE

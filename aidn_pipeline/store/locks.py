@@ -21,7 +21,8 @@ class Locks:
 
     def open(self) -> int:
         """A descriptor that `again` locks with and unlocks as often as is wanted."""
-        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(self._path, flags, 0o600)
 
     @contextmanager
     def again(self, fd: int, name: str) -> Iterator[None]:
@@ -71,7 +72,7 @@ class Locks:
         """Whether a live owner holds the lock for itself alone, this process included."""
         if not self._path.exists():
             return False
-        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _request(fcntl.F_RDLCK, name))
             return _kind(answer) != fcntl.F_UNLCK
@@ -80,7 +81,7 @@ class Locks:
 
 
 def _request(kind: int, name: str) -> bytes:
-    offset = int.from_bytes(blake3(name.encode()).digest()[:7], "big")
+    offset = int.from_bytes(blake3(name.encode(errors="surrogateescape")).digest()[:7], "big")
     # `struct flock` of Linux, and of macOS.
     if sys.platform == "darwin":
         return struct.pack("qqihh", offset, 1, 0, kind, os.SEEK_SET)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,8 @@ from aidn_pipeline.store.scratch import Scratch
 
 MAX_MANIFEST = 64 * 2**20
 """Bytes of the longest manifest that is read."""
+LARGEST = 2**63
+"""Bytes; no file has as many."""
 ID = re.compile("b3:[0-9a-f]{64}")
 MOST_WAITING = 64
 """Objects that are flushed together at most; each keeps a file open until then."""
@@ -58,9 +61,10 @@ class Objects:
         if digest in self._waiting:
             return os.fstat(self._waiting[digest][0]).st_size == size
         try:
-            return self.path(digest).stat().st_size == size
+            facts = self.path(digest).lstat()
         except OSError:
             return False
+        return facts.st_size == size and stat.S_ISREG(facts.st_mode)
 
     def ids(self) -> Iterator[str]:
         """Every object that is present, in order."""
@@ -116,6 +120,9 @@ class Objects:
         path = self.path(digest)
         with typed(path, "reading an object"):
             try:
+                if not stat.S_ISREG(path.lstat().st_mode):
+                    # A link leads elsewhere; a pipe or a device never ends.
+                    return "is no file"
                 actual = hash_file(path)
             except FileNotFoundError:
                 return MISSING
@@ -368,9 +375,12 @@ def parse_tree(data: bytes, error: StoreError) -> dict[str, FileRef]:
         files = {}
         for name, kind, size, digest in rows:
             check_name(name)
-            if kind not in ("f", "x") or not isinstance(size, int) or not isinstance(digest, str):
+            is_size = type(size) is int and 0 <= size < LARGEST
+            if kind not in ("f", "x") or not is_size or not is_id(digest) or name in files:
                 raise error
             files[name] = FileRef(digest, size)
-    except (ValueError, TypeError, RecursionError) as cause:
+        if any(str(above) in files for name in files for above in PurePosixPath(name).parents):
+            raise error
+    except (ValueError, TypeError, AttributeError, RecursionError) as cause:
         raise error from cause
     return files

@@ -43,7 +43,7 @@ class Pins:
         with typed(self._scratch.root, "pinning objects"):
             path = self._scratch.folder / FILE
             if self._fd < 0:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._fd = os.open(path, flags, 0o600)
                 self._lock = self._locks.open()
             with self._locks.again(self._lock, LOCK):

@@ -16,13 +16,16 @@ from aidn_pipeline.store.group import Group
 from aidn_pipeline.store.holders import Holders
 from aidn_pipeline.store.locks import Locks
 from aidn_pipeline.store.mounts import refuse_unsafe
-from aidn_pipeline.store.objects import Objects, hash_file
+from aidn_pipeline.store.objects import Objects, blocks_of, hash_file
 from aidn_pipeline.store.pins import Pins
+from aidn_pipeline.store.places import refuse_foreign, refuse_leading_out
 from aidn_pipeline.store.records import Records
 from aidn_pipeline.store.scratch import Scratch
 from aidn_pipeline.store.work import Work
 
 FORMAT = 1
+LONGEST_HEADER = 4096
+"""Bytes; no release writes as many."""
 HEADER = canonical_json({"format": FORMAT, "hash": "b3"}) + b"\n"
 
 
@@ -60,14 +63,16 @@ class Store:
 
         Raises:
             NewerFormat: if a later release wrote it; nothing is touched.
-            CorruptObject: if its header or journal is damaged.
+            CorruptObject: if its header or journal is damaged, or something in it leads elsewhere.
             NoLocks: if it lies on a network file system whose locks cannot be trusted.
-            StorageUnwritable: if it cannot be written.
+            StorageUnwritable: if it cannot be written, or belongs to another user.
             StorageFull: if there is no space.
         """
         disk = disk or Disk(durable=durability == "full")
         header = root / "format.json"
         with typed(root, "opening the store"):
+            refuse_foreign(root)
+            refuse_leading_out(root)
             if header.exists():
                 check_header(header)
             disk.make_folder(root)
@@ -163,8 +168,22 @@ class Store:
         }
 
     def read_json(self, artifact: Artifact) -> Any:
-        """The value of a JSON artifact."""
-        return json.loads(self.objects.read(artifact.digest))
+        """The object that a JSON artifact holds.
+
+        Raises:
+            CorruptObject: if its bytes are damaged, or no JSON object.
+        """
+        try:
+            value = json.loads(self.objects.read(artifact.digest))
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise CorruptObject(
+                f"the {artifact.kind} {artifact.digest[:15]}... is no JSON object",
+                where=str(self.objects.path(artifact.digest)),
+                remedy="run the same command with `--force` and the stage that made it",
+            )
+        return value
 
     def mint(self, noun: str, name: str, digest: str, facts: Any) -> int:
         """The version number of (noun, name, digest): the same one each time, never reused."""
@@ -210,10 +229,17 @@ class Store:
                     place = staging / (name or target.name)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     self.disk.before("copy", place)
-                    place.write_bytes(path.read_bytes())
-                    fd = os.open(place, os.O_RDONLY)
-                    self.disk.sync(fd, place)
-                    os.close(fd)
+                    self._copy(path, place)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        # For people, so with the modes that their umask says; nothing is written through a link.
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(target, how, 0o666)
+        with os.fdopen(fd, "wb") as file:
+            for block in blocks_of(source):
+                file.write(block)
+            file.flush()
+            self.disk.sync(fd, target)
 
 
 def holds(folder: Path, refs: Mapping[str, FileRef]) -> bool:
@@ -245,7 +271,8 @@ def check_header(header: Path) -> None:
         NewerFormat: if a later release wrote it.
         CorruptObject: if the header is not one of ours.
     """
-    data = header.read_bytes()
+    with header.open("rb") as file:
+        data = file.read(LONGEST_HEADER)
     if data == HEADER:
         return
     value: Any = None
@@ -256,7 +283,7 @@ def check_header(header: Path) -> None:
             and isinstance(value.get("format"), int)
             and value["format"] > FORMAT
         )
-    except ValueError:
+    except (ValueError, RecursionError):
         newer = False
     if newer:
         raise NewerFormat(

@@ -15,6 +15,7 @@ from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.disk import Disk, typed
 from aidn_pipeline.store.journal import JournalFile
 from aidn_pipeline.store.objects import check_name, hash_file
+from aidn_pipeline.store.places import refuse_leading_out_of_work
 from aidn_pipeline.store.scratch import Scratch
 
 
@@ -35,6 +36,7 @@ class Work:
             scratch: where what is deleted goes first.
             before: called before anything is written; makes durable what it may speak of.
         """
+        refuse_leading_out_of_work(folder)
         self.folder = folder
         self._disk = disk
         self._scratch = scratch
@@ -202,11 +204,12 @@ class Work:
         """The first file of a checkpoint that is missing or differs; None if it is whole."""
         for name, ref in record.files.items():
             path = self._place(record, name)
-            if not path.is_file() or hash_file(path) != ref.digest:
+            if path.is_symlink() or not path.is_file() or hash_file(path) != ref.digest:
                 return path
         return None
 
     def _place(self, record: CheckpointRecord, name: str) -> Path:
+        check_name(name)
         return self.folder / "checkpoints" / str(record.number) / name
 
     def retain(self, keep: Sequence[int]) -> None:

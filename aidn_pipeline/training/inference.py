@@ -108,8 +108,10 @@ def read_description(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
         number = value["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptObject("checkpoint.json is damaged", where=str(path)) from error
+    if type(number) is not int:
+        raise CorruptObject("checkpoint.json names no format", where=str(path))
     if number > FORMAT:
         raise NewerFormat(
             f"the checkpoint has format {number}, this release reads up to {FORMAT}",

@@ -102,6 +102,19 @@ def test_retried_failures_and_the_run_that_goes_through_leave_names_only(run, pl
     assert "${secret:BIRD_00}" in journal
 
 
+def test_stages_in_processes_of_their_own_leave_names_only_in_their_logs(run, place):
+    words = ("recipe=rented", "run.executor=processes", "seed=6")
+    code, said = run(*words, "stages.errand.times=1", "--json")
+    assert code == 3, said
+    assert found_in(said.encode()) == set()
+    code, said = run(*words, "stages.errand.times=1", "--json")
+    assert code == 0, said
+    assert found_in(said.encode()) == set()
+    assert written(place) == {}
+    logs = "".join(p.read_text() for p in (place / "project" / ".aidn" / "logs").rglob("*.log"))
+    assert "the vault was opened by <secret BIRD_00>" in logs
+
+
 def test_what_is_shown_afterwards_are_names(run, place):
     for words in (("list",), ("list", "runs"), ("show", "1"), ("show", "1", "--json"), ("check",)):
         code, said = run(*words)

@@ -23,26 +23,26 @@ def put(store: Store, **files: bytes) -> Folder:
 
 def test_a_clone_has_records_and_objects_without_a_copy(store, tmp_path):
     folder = put(store, a=b"1", b=b"2")
-    store.records.append("run", "r1", {"run": "r1"})
+    store.records.append("note", "r1", {"run": "r1"})
     clone(store, tmp_path / "twin", [])
 
     with Store.open(tmp_path / "twin") as twin:
-        assert [r["run"] for r in twin.records.iterate("run")] == ["r1"]
+        assert [r["run"] for r in twin.records.iterate("note")] == ["r1"]
         assert {n: p.read_bytes() for n, p in twin.files(folder).items()} == {"a": b"1", "b": b"2"}
         assert all(path.stat().st_nlink == 2 for path in twin.files(folder).values())
 
 
 def test_what_is_written_to_a_clone_is_not_in_the_store(store, tmp_path):
-    store.records.append("run", "r", {"run": "r"})
+    store.records.append("note", "r", {"run": "r"})
     clone(store, tmp_path / "twin", [])
     before = sorted(store.root.rglob("*"))
     with Store.open(tmp_path / "twin") as twin:
         twin.objects.put(b"new")
         twin.mint("model", "m", "b3:0", {})
-        twin.records.append("run", "r2", {"run": "r2"})
+        twin.records.append("note", "r2", {"run": "r2"})
 
     assert sorted(store.root.rglob("*")) == before
-    assert [r["run"] for r in store.records.iterate("run")] == ["r"]
+    assert [r["run"] for r in store.records.iterate("note")] == ["r"]
 
 
 def test_unfinished_work_goes_on_in_a_clone_and_stays_in_the_store(store, tmp_path):
@@ -63,7 +63,7 @@ def test_unfinished_work_goes_on_in_a_clone_and_stays_in_the_store(store, tmp_pa
 
 def test_a_folder_called_checkpoints_above_the_store_shares_nothing_that_changes(tmp_path):
     with Store.open(tmp_path / "checkpoints" / "s", durability="process") as store:
-        store.records.append("run", "r", {"run": "r"})
+        store.records.append("note", "r", {"run": "r"})
         work = store.work("ab")
         work.begin("b3:1")
         work.save({"state": b"weights"}, {"epoch": 3})
@@ -77,7 +77,7 @@ def test_a_folder_called_checkpoints_above_the_store_shares_nothing_that_changes
 
 
 def test_work_that_somebody_is_at_is_left_alone(store, tmp_path):
-    store.records.append("run", "r", {"run": "r"})
+    store.records.append("note", "r", {"run": "r"})
     store.work("ab").begin("b3:1")
     with store.locks.hold("work/ab"):
         clone(store, tmp_path / "twin", [])
@@ -90,7 +90,7 @@ def test_without_hard_links_only_what_is_needed_is_copied(store, tmp_path):
     if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is no second disk")
     needed, other = put(store, a=b"1"), store.objects.put(b"other")
-    store.records.append("run", "r", {"run": "r"})
+    store.records.append("note", "r", {"run": "r"})
     target = elsewhere / f"clone-{tmp_path.name}"
     try:
         clone(store, target, [needed])

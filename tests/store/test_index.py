@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from aidn_pipeline.core.record import RunRecord
 from aidn_pipeline.store.disk import Disk
 from aidn_pipeline.store.index import JournalIndex, boot, row_of
 from aidn_pipeline.store.journal import JournalFile
@@ -46,7 +47,8 @@ def test_emptying_the_index_keeps_its_file(tmp_path):
 def test_what_a_power_cut_left_of_the_index_is_not_believed(tmp_path):
     with Store.open(tmp_path / "s") as store:
         for name in "ab":
-            store.records.append("run", name, {"run": name, "recipe": "toy"})
+            run = RunRecord(run=name, recipe="toy", status="done", started=1.0)
+            store.records.append("run", name, run.to_json())
     # Of the pages that were never flushed some are old: the rows went, what is covered stayed.
     with sqlite3.connect(tmp_path / "s" / "index.sqlite") as db:
         db.execute("DELETE FROM line")

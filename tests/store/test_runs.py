@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from aidn_pipeline.core.record import RunRecord
 from aidn_pipeline.store.store import Store
+
+
+def record(name: str, recipe: str) -> dict[str, object]:
+    return RunRecord(run=name, recipe=recipe, status="running", started=1.0).to_json()
 
 
 @pytest.fixture
@@ -13,9 +18,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path / "s", durability="process") as opened:
         for number in range(30):
             name = f"2026{number:04d}"
-            value = {"run": name, "recipe": "ab"[number % 2], "status": "running"}
-            opened.records.append("run", name, value)
-        opened.records.append("run", "20260003", {"run": "20260003", "recipe": "b"})
+            opened.records.append("run", name, record(name, "ab"[number % 2]))
+        opened.records.append("run", "20260003", record("20260003", "b"))
         yield opened
 
 

@@ -121,10 +121,10 @@ def test_a_newer_store_is_refused_and_left_alone(tmp_path):
 
 def test_the_index_is_only_a_cache(tmp_path):
     with Store.open(tmp_path / ".aidn") as store:
-        store.records.append("version", "model/m/1", {"x": 1})
+        store.records.append("note", "model/m/1", {"x": 1})
     (tmp_path / ".aidn" / "index.sqlite").write_bytes(b"rubbish")
     with Store.open(tmp_path / ".aidn") as store:
-        assert store.records.get("version", "model/m/1") == {"x": 1}
+        assert store.records.get("note", "model/m/1") == {"x": 1}
 
 
 def test_two_processes_append_to_one_journal(tmp_path):

@@ -154,13 +154,17 @@ def read_table(path: Path, where: str) -> pa.Table:
     if path.stat().st_size == 0:
         raise DataError("the file is empty", where=where, remedy="write a header and rows into it")
     try:
-        return reader(path)
+        table = reader(path)
+        # Nobody has looked yet whether names and texts are UTF-8, and whether lengths fit.
+        _ = table.column_names
+        table.validate(full=True)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"the file cannot be read as {path.suffix[1:]}: {error}",
             where=where,
             remedy="check that the file is complete and its ending says what it is",
         ) from error
+    return table
 
 
 def _names(folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from aidn_pipeline.core.events import Event, event_to_json
+from aidn_pipeline.core.masking import MaskedStream
 from aidn_pipeline.engine.executors import linux
 from aidn_pipeline.engine.failure import error_to_json
 from aidn_pipeline.engine.stopping import StopFlag, listening
@@ -131,7 +132,7 @@ def _settle(server: int, log: int, left_open: tuple[int, ...]) -> None:
 def _stream(fd: int) -> io.TextIOWrapper:
     """A line at a time: what was printed before a sudden end is in the log."""
     raw = io.FileIO(fd, "w", closefd=False)
-    return io.TextIOWrapper(
+    return MaskedStream(
         io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
     )
 
