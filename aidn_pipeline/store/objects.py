@@ -260,8 +260,9 @@ class Objects:
             return True
         if not self.path(digest).exists():
             return False
-        if self.damage(digest):
-            self.set_aside(digest)
+        if problem := self.damage(digest):
+            if problem != MISSING:
+                self.set_aside(digest)
             return False
         # Whoever wrote it may not have flushed it, or was killed before that.
         fd = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
