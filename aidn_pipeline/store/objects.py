@@ -23,6 +23,7 @@ LARGEST = 2**63
 ID = re.compile("b3:[0-9a-f]{64}")
 MOST_WAITING = 64
 """Objects that are flushed together at most; each keeps a file open until then."""
+MISSING = "is missing"
 LONGEST_NAME = 1024
 """Bytes of the longest file name in a folder."""
 
@@ -96,7 +97,9 @@ class Objects:
             return path
         problem = self.damage(digest)
         if problem:
-            self.set_aside(digest)
+            # What was missing may have been made again in this moment, by another process.
+            if problem != MISSING:
+                self.set_aside(digest)
             raise self._corrupt(digest, problem)
         self._verified.add(digest)
         return path
@@ -122,7 +125,7 @@ class Objects:
                     return "is no file"
                 actual = hash_file(path)
             except FileNotFoundError:
-                return "is missing"
+                return MISSING
         return "" if actual == digest else "does not match its id"
 
     def read(self, digest: str) -> bytes:
@@ -257,8 +260,9 @@ class Objects:
             return True
         if not self.path(digest).exists():
             return False
-        if self.damage(digest):
-            self.set_aside(digest)
+        if problem := self.damage(digest):
+            if problem != MISSING:
+                self.set_aside(digest)
             return False
         # Whoever wrote it may not have flushed it, or was killed before that.
         fd = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)

@@ -97,3 +97,14 @@ def test_a_damaged_index_gives_the_same_answers(tmp_path):
             assert {ended.action for ended in result.stages.values()} == {"reuse"}, bit
             assert served(store, result) == expected, bit
     shutil.rmtree(copy)
+
+
+def test_what_is_made_again_while_it_is_missed_stays_where_it_is(tmp_path, monkeypatch):
+    with Store.open(tmp_path / "home", durability="process") as store:
+        ref = store.objects.put(b"made again")
+    with Store.open(tmp_path / "home", durability="process") as store:
+        # As if another process had put it between the look and what follows from it.
+        monkeypatch.setattr(Objects, "damage", lambda self, digest: "is missing")
+        with pytest.raises(CorruptObject, match="is missing"):
+            store.objects.verified(ref.digest)
+        assert store.objects.path(ref.digest).read_bytes() == b"made again"
