@@ -219,6 +219,10 @@ def floor(folder: Path) -> float:
 
 def commits(folder: Path, *, together: bool) -> float:
     """Seconds of one commit of a file of 1 kB to a store, alone or 32 together."""
+    Store.open(folder, durability="full").close()
+    for shard in range(256):
+        # As in every store that is in use.
+        (folder / "objects" / f"{shard:02x}").mkdir(parents=True)
     with Store.open(folder, durability="full") as store:
         started = time.perf_counter()
         if together:

@@ -61,10 +61,11 @@ def identify(
         },
     }
     family = Fingerprint.of("family", hashed)
+    same = known.base if configured == effective else ""
     return Identity(
         fingerprint=Fingerprint.of("work", [family.digest, known.extends]).digest,
         family=family.digest,
-        base=base_of(index, configured, seed=seed, project=project),
+        base=same or base_of(index, configured, seed=seed, project=project),
         hashed=hashed,
         extends=known.extends,
     )

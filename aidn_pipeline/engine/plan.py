@@ -15,6 +15,7 @@ from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.engine.budget import run_budget
+from aidn_pipeline.engine.executors.choice import INLINE, refuse_unfit
 from aidn_pipeline.engine.fingerprint import (
     Identity,
     Inputs,
@@ -91,10 +92,11 @@ def make_plan(
 
     Raises:
         WiringError: if the stages need each other in a circle.
-        ConfigError: if a stage claims more than the run has.
+        ConfigError: if a stage claims more than the run has, or its executor cannot run one.
         CorruptObject: if the store's journal is damaged.
     """
     run_budget(spec)
+    refuse_unfit(spec, index, inside=spec.run.get("executor", INLINE) == INLINE)
     before = last_records(spec.recipe or spec.name, store)
     planner = Planner(spec, store, index, project)
     rows: list[PlanRow] = []

@@ -111,7 +111,7 @@ class Run:
                 before=before,
                 forced=self._force,
                 run=self.run_id,
-                place={} if inside else place_of(self._store, self._index),
+                place={} if inside else place_of(self._store, self._index, self._project),
                 emit=self._emit,
                 stop=self._stop,
             )
@@ -167,7 +167,9 @@ class Run:
         )
 
     def _record(self, status: str) -> None:
-        done = {n: r.fingerprint for n, r in self._results.items() if r.fingerprint}
+        # In declared order, whichever ended first.
+        results = {n: self._results[n] for n in self._facts["order"] if n in self._results}
+        done = {n: r.fingerprint for n, r in results.items() if r.fingerprint}
         record = RunRecord(
             run=self.run_id,
             recipe=self._recipe,
@@ -177,7 +179,7 @@ class Run:
             facts={
                 **self._facts,
                 "seconds": round(time.time() - self._started, 3),
-                "actions": {name: result.action for name, result in self._results.items()},
+                "actions": {name: result.action for name, result in results.items()},
                 "error": self._error.to_json() if self._error else None,
             },
         )

@@ -17,6 +17,7 @@ from aidn_pipeline.core.stage import Description
 from aidn_pipeline.engine.budget import VISIBLE
 from aidn_pipeline.engine.fingerprint import Inputs, components
 from aidn_pipeline.engine.perform import Performer
+from aidn_pipeline.engine.sources import refuse_changed, sources_of
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.store import Store
@@ -152,6 +153,7 @@ def perform_task(
         return _perform(work, emit, stop, opened).to_json()
     place = work.place
     index = prepare(place)
+    refuse_changed(place["sources"], work.name, work.effective, index, work.project)
     if work.devices:
         # This process has not used a device yet: what is imported here reads it before it does.
         os.environ[VISIBLE] = ",".join(work.devices)
@@ -193,8 +195,10 @@ def _perform(
     )
 
 
-def place_of(store: Store, index: Index) -> dict[str, Any]:
+def place_of(store: Store, index: Index, project: Path) -> dict[str, Any]:
     """Where another process finds the store, the index and the modules of this one.
+
+    The project's code is noted as it is now: another one is refused later.
 
     The index is written to this process's temporary folder, and goes with it.
 
@@ -210,6 +214,7 @@ def place_of(store: Store, index: Index) -> dict[str, Any]:
         "durability": "full" if store.disk.durable else "process",
         "index": str(path),
         "paths": sys.path,
+        "sources": sources_of(index, project),
     }
 
 

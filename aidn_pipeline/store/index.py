@@ -134,6 +134,15 @@ def _row(payload: dict[str, Any], sequence: int, offset: int, size: int) -> Row:
     return Row(number, kind, run, family, base, sequence, offset, size)
 
 
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether it says that nothing can be written, and not that the file is damaged."""
+    return isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+    )
+
+
 @cache
 def boot() -> int:
     """A number for the time since the machine started; the same one where nothing tells."""
@@ -163,11 +172,15 @@ class JournalIndex:
     """Newest line of each (kind, key), with its place in the journal.
 
     Where the file cannot be used, the same tables are kept in memory.
+
+    Attributes:
+        given_up: whether the file could not be written; from then on it is left alone.
     """
 
     def __init__(self, path: Path, disk: Disk) -> None:
         self._path = path
         self._disk = disk
+        self.given_up = False
         self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -239,8 +252,9 @@ class JournalIndex:
             covered = self._db.execute("SELECT offset FROM covered").fetchone()
             taken = self._take(batch, rows, int(covered[0]) if covered else 0)
             self._db.execute("COMMIT")
-        except (*DAMAGE, OSError):
+        except (*DAMAGE, OSError) as error:
             # A cache that cannot be written must not stop work: the journal has the line.
+            self.given_up = self.given_up or _is_of_the_disk(error)
             self.clear()
             return False
         except AidnError:
@@ -277,6 +291,9 @@ class JournalIndex:
         The file is kept where it can be: to others that have it open, deleting it is damage.
         """
         self._db.close()
+        if self.given_up:
+            self._db = self._connect(":memory:")
+            return
         try:
             self._db = self._connect(str(self._path))
             self._disk.before("index", self._path)

@@ -207,6 +207,10 @@ class Objects:
                 for digest, (_, path) in waiting.items():
                     folders.update(dict.fromkeys(self._place(digest, path)))
                 self._disk.sync_together({}, folders)
+            except BaseException:
+                # Of no folder it is known any more whether it was flushed.
+                self._shards.clear()
+                raise
             finally:
                 for fd, path in waiting.values():
                     self._scratch.drop(fd, path)
@@ -219,8 +223,10 @@ class Objects:
         shard = target.parent
         touched = [shard]
         if shard not in self._shards:
-            # Whoever made it may have been killed before it was flushed.
+            # Whoever made a folder may have been killed before it was flushed. Those that are there
+            # now are flushed with this one, once in a process.
             self._disk.make_folder(self._folder)
+            self._shards.update(self._shards or self._folder.iterdir())
             self._disk.make_folder(shard, sync=False)
             touched.append(self._folder)
         self._disk.rename(temporary, target)

@@ -56,6 +56,8 @@ class Records:
                 self.rebuild()
                 return
         self._take(rows_of(self.path, self._journal.new_entries()))
+        if self._behind and self._index.given_up:
+            self.rebuild()  # in memory, with what the file had
 
     def _take(self, found: Iterable[Row]) -> None:
         rows = iter(found)
@@ -82,8 +84,11 @@ class Records:
             CorruptObject: if the journal is damaged.
         """
         self._index.clear()
-        self._journal.seek(0, 0)
-        self._take(rows_of(self.path, self._journal.new_entries()))
+        for _ in range(2):  # once more in memory, if the file has to be given up
+            self._journal.seek(0, 0)
+            self._take(rows_of(self.path, self._journal.new_entries()))
+            if not self._behind:
+                return
 
     def append(self, kind: str, key: str, value: dict[str, Any]) -> None:
         """Adds a fact; durable when it returns, with all that waited."""

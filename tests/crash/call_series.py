@@ -13,6 +13,7 @@ Exit code 0 only if every point passed.
 """
 
 import argparse
+import ctypes
 import errno
 import json
 import os
@@ -38,6 +39,8 @@ from aidn_pipeline.errors import AidnError, StorageFull, StorageUnwritable
 from aidn_pipeline.testing.faults import CRASHED
 
 LIMIT_S = 120
+OUTLIVING_S = 20
+"""Seconds in which a loaded machine ends the processes of a dead runner."""
 FULL = ("enospc", "edquot", "efbig")
 WORDS = {
     "enospc": ["no space left"],
@@ -91,14 +94,17 @@ class Series:
         scenario = SCENARIOS[point.scenario]
         calls = self.calls(point.scenario)
         began = time.monotonic()
+        problems: list[str] = []
+        status, fired = -1, False
+        told: dict[str, Any] = {}
         with _folder() as folder:
             scenario.prepare(folder)
             drive = folder / "drive"
-            with self._faults.armed(drive, point.fault, point.at, sticky=point.sticky):
-                status, told = self._child(scenario.act, folder)
-                fired = self._faults.fired
-            problems = _ended_well(point, status, told, fired=fired)
             try:
+                with self._faults.armed(drive, point.fault, point.at, sticky=point.sticky):
+                    status, told = self._child(scenario.act, folder)
+                    fired = self._faults.fired
+                problems += _ended_well(point, status, told, fired=fired)
                 problems += scenario.promises(folder, self._learned[point.scenario])
                 # Which executor it is changes nothing, and this one starts at once.
                 with _inline():
@@ -140,6 +146,7 @@ class Series:
             finally:
                 os._exit(code)
         status = os.waitpid(child, 0)[1]
+        _outlived(child)
         told = json.loads(answer.read_text()) if answer.exists() else {}
         answer.unlink(missing_ok=True)
         return status, told
@@ -162,6 +169,29 @@ def _inline() -> Iterator[None]:
     finally:
         if chosen is not None:
             os.environ[EXECUTOR] = chosen
+
+
+def _adopt() -> None:
+    """Makes orphans of its children this process's own, so that they can be waited for."""
+    adopting = 36  # PR_SET_CHILD_SUBREAPER
+    if ctypes.CDLL(None, use_errno=True).prctl(adopting, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _outlived(runner: int) -> None:
+    """Waits for what the runner started, which dies with it.
+
+    Raises:
+        AssertionError: if something lives on.
+    """
+    end = time.monotonic() + OUTLIVING_S
+    while time.monotonic() < end:
+        try:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.005)
+        except ChildProcessError:
+            return
+    raise AssertionError(f"a process of the run {runner} outlives it")
 
 
 def _ended_well(point: Point, status: int, told: dict[str, Any], *, fired: bool) -> list[str]:
@@ -240,6 +270,7 @@ def main() -> None:
     if control is None:
         faultfs.start_again()
     os.environ[EXECUTOR] = options.executor
+    _adopt()
     one = Series(Faults(control))
     rows = []
     faults: list[Fault] = options.fault or ["kill", "torn"]

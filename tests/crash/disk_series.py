@@ -149,6 +149,12 @@ def series(recipe: str, sizes: int, results: Path | None) -> list[dict[str, Any]
     return done
 
 
+def fill(folder: Path, *, leaving: int) -> None:
+    """Fills the tmpfs up to some bytes."""
+    free = shutil.disk_usage(folder).free - leaving
+    (folder / "rest").write_bytes(bytes(max(0, free)))
+
+
 def used(folder: Path) -> int:
     """Bytes of the tmpfs that are in use."""
     return shutil.disk_usage(folder).used

@@ -5,18 +5,21 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.executors import BackwardsExecutor
 from support.toys import INDEX, pipeline, stage, whole
 
 from aidn_pipeline.core.events import Event, Progress, RunStarted, StageFinished, StageStarted
-from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import Claim, PipelineSpec, StageSpec
 from aidn_pipeline.engine.executors.base import Ended, Task
 from aidn_pipeline.engine.failure import RaisedElsewhere
-from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.outcome import RunResult, StageResult
+from aidn_pipeline.engine.plan import make_plan
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import (
     ConfigError,
@@ -83,6 +86,52 @@ def test_results_are_those_of_a_straight_run(store, backwards, tmp_path):
     facts = {n: (s.action, s.fingerprint, s.outputs) for n, s in expected.stages.items()}
     assert {n: (s.action, s.fingerprint, s.outputs) for n, s in found.stages.items()} == facts
     assert list(found.stages) == list(expected.stages)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> PipelineSpec:
+    """Stages of which some fail, some with leave to, each after what it needs."""
+    stages = [stage("s0", "write", text="0")]
+    for number in range(1, draw(st.integers(2, 5))):
+        kind = draw(st.sampled_from(["none", "none", "data"]))
+        needed = f"s{draw(st.integers(0, number - 1))}.file"
+        made = stage(f"s{number}", "boom", {"file": needed}, kind=kind)
+        may = draw(st.sampled_from(["stop", "continue"])) if kind == "data" else "stop"
+        stages.append(replace(made, on_failure=may, resources=Claim(cpu=0)))
+    return pipeline(*stages)
+
+
+@settings(max_examples=25, deadline=None)
+@given(graphs(), st.randoms(use_true_random=False), st.integers(2, 4))
+def test_whatever_ends_first_each_stage_that_is_done_gives_the_same(graph, random, slots):
+    found: list[dict[str, StageResult]] = []
+    for executor in (None, BackwardsExecutor(slots, pick=random.randrange)):
+        with (
+            TemporaryDirectory() as folder,
+            Store.open(Path(folder) / ".aidn", durability="process") as opened,
+        ):
+            result = run(opened, graph, executor=executor)
+            found.append(dict(result.stages))
+            assert list(result.stages) == list(graph.stages)
+            stops = any(
+                s.on_failure == "stop" and s.stage.get("kind") == "data"
+                for n, s in graph.stages.items()
+                if result.stages[n].status == "failed"
+            )
+            # Nothing that could run is left out, unless a failure stopped the run.
+            for name, one in graph.stages.items():
+                above = [r.stage for refs in one.inputs.values() for r in refs]
+                ready = all(result.stages[n].status == "done" for n in above)
+                assert stops or ready == (result.stages[name].status != "skipped")
+    straight, mixed = found
+    for name in graph.stages:
+        if straight[name].status == mixed[name].status == "done":
+            assert straight[name].outputs == mixed[name].outputs
+            assert straight[name].fingerprint == mixed[name].fingerprint
+    if all(
+        s.on_failure == "continue" or s.stage.get("kind") != "data" for s in graph.stages.values()
+    ):
+        assert {n: s.status for n, s in straight.items()} == {n: s.status for n, s in mixed.items()}
 
 
 def test_what_was_done_elsewhere_is_reused_without_a_task(store, backwards):
@@ -170,7 +219,9 @@ def test_a_component_of_the_running_program_is_refused_elsewhere(store, backward
     with pytest.raises(ConfigError) as caught:
         run_pipeline(with_room(three()), store, index, store.root.parent, executor=backwards)
     assert "run.executor=inline" in caught.value.remedy
-    assert isinstance(index, Index)
+    elsewhere = replace(three(), run={"executor": "processes"})
+    with pytest.raises(ConfigError):
+        make_plan(elsewhere, store, index, store.root.parent)
 
 
 def failing(kind: str = "data") -> PipelineSpec:

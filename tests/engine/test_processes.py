@@ -21,8 +21,8 @@ from aidn_pipeline.engine.retrying import failure_of
 from aidn_pipeline.errors import Interrupted, StageDied, StageFailed, StageTimedOut
 
 WORK = "support.unruly:work"
-SOON_S = 1.0
-"""Within which nothing may be left of a run whose runner was killed."""
+SOON_S = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+"""Within which nothing may be left of a run whose runner was killed; longer where cores are few."""
 
 
 @pytest.fixture

@@ -109,6 +109,18 @@ def test_a_timeout_ends_a_stage_that_does_not_listen(store, monkeypatch):
     assert "took longer than its timeout" in str(found.error)
 
 
+def test_code_that_was_edited_while_the_run_went_on_is_not_run_under_the_old_fingerprint(store):
+    code = store.root.parent / "mine.py"
+    code.write_text("LIMIT = 1\n")
+    index = INDEX.merged([replace(SPEC, code={"mine.py": "b3:" + "0" * 64})])
+    one_core = {"executor": "processes", "resources": {"cpu": 1}}
+    spec = replace(pipeline(unruly("edits"), unruly("behaves")), run=one_core)
+    found = run_pipeline(spec, store, index, store.root.parent)
+    assert {n: s.status for n, s in found.stages.items()} == {"edits": "done", "behaves": "failed"}
+    assert "was edited while the run was going" in str(found.error)
+    assert "mine.py" in str(found.error)
+
+
 def test_the_server_has_one_thread_when_it_forks_and_never_touches_cuda():
     # jemalloc's own thread is stopped and started again around a fork by its handlers.
     executor = ProcessExecutor(1, entry="support.unruly:threads_and_cuda")

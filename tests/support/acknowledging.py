@@ -37,6 +37,13 @@ def acknowledged(project: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def keep(project: Path, lines: int) -> None:
+    """Forgets all lines but the first ones."""
+    file = project / "acknowledged"
+    if file.exists():
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:lines]))
+
+
 def bytes_of(text: str, size: int) -> bytes:
     return (text.encode() * (1 + size // max(1, len(text))))[:size]
 

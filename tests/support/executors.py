@@ -13,6 +13,11 @@ from aidn_pipeline.engine.work import perform_task
 class BackwardsExecutor:
     """Does what was started last first; payloads, events and answers go through text.
 
+    Args:
+        slots: how many tasks may run at once.
+        before: called before a task is done; what it returns is how the task ended.
+        pick: which of the running tasks ends next, given how many there are.
+
     Attributes:
         together: names of the tasks that ran at the same time, each time one was started.
         signals: that were passed on.
@@ -20,13 +25,19 @@ class BackwardsExecutor:
         closed: whether it was closed.
     """
 
-    def __init__(self, slots: int = 4, before: Callable[[Task], Ended | None] | None = None):
+    def __init__(
+        self,
+        slots: int = 4,
+        before: Callable[[Task], Ended | None] | None = None,
+        pick: Callable[[int], int] = lambda running: running - 1,
+    ) -> None:
         self.slots = slots
         self.together: list[list[str]] = []
         self.signals: list[int] = []
         self.killed: list[str] = []
         self.closed = False
         self._before = before or (lambda _: None)
+        self._pick = pick
         self._running: list[Task] = []
 
     def start(self, task: Task) -> None:
@@ -36,7 +47,7 @@ class BackwardsExecutor:
     def wait(self, timeout_s: float | None) -> Sequence[Told | Ended]:
         if not self._running:
             return []
-        task = self._running.pop()
+        task = self._running.pop(self._pick(len(self._running)))
         told: list[Told | Ended] = []
 
         def emit(event: Event) -> None:

@@ -127,6 +127,12 @@ def scribbles(_folder: Path) -> None:
     time.sleep(600)
 
 
+def edits(folder: Path) -> None:
+    """Changes the project's code, as somebody does while a long run goes on."""
+    with (folder / "mine.py").open("a") as code:
+        code.write("LIMIT = 2\n")
+
+
 def behaves(_folder: Path) -> None:
     print("fine")
 
@@ -135,7 +141,8 @@ WAYS: Mapping[str, Callable[[Path], None]] = {
     way.__name__: way
     for way in (
         leaks, leaks_in_a_group, is_loud, forks, forks_and_hangs, ignores_sigterm, exits, leaves,
-        is_odd, is_mute, crashes, is_killed, debugs, debugs_by_hand, asks, scribbles, behaves,
+        edits, is_odd, is_mute, crashes, is_killed, debugs, debugs_by_hand, asks, scribbles,
+        behaves,
     )
 }  # fmt: skip
 
