@@ -130,5 +130,7 @@ def unfinished(result: AiModelResult) -> str:
     kept = [name for name, stage in result.stages.items() if stage.status == "done"]
     ended = [name for name, stage in result.stages.items() if stage.status == result.status]
     # A trial's error names the trial; the stage it belongs to is said here.
-    status = " in stage ".join([result.status.replace("_", " "), *ended[:1]])
-    return f"run {result.run}: {status}; kept: {', '.join(kept) or 'nothing new'}"
+    noun = "stage" if len(ended) == 1 else "stages"
+    place = f" in {noun} {', '.join(ended)}" if ended else ""
+    status = result.status.replace("_", " ")
+    return f"run {result.run}: {status}{place}; kept: {', '.join(kept) or 'nothing new'}"

@@ -19,6 +19,7 @@ from aidn_pipeline.engine.fingerprint import Inputs, components
 from aidn_pipeline.engine.perform import Performer
 from aidn_pipeline.engine.sources import refuse_changed, sources_of
 from aidn_pipeline.engine.stopping import StopFlag
+from aidn_pipeline.errors import StageDied
 from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.store import Store
 
@@ -126,9 +127,19 @@ class StageAnswer:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "StageAnswer":
-        """The inverse of `to_json`."""
-        outputs = {port: artifact_from_json(a) for port, a in value["outputs"].items()}
-        return cls(**{**value, "outputs": outputs})
+        """The inverse of `to_json`.
+
+        Raises:
+            StageDied: if it is no such answer: a stage can write into every pipe it has.
+        """
+        try:
+            outputs = {port: artifact_from_json(a) for port, a in value["outputs"].items()}
+            return cls(**{**value, "outputs": outputs})
+        except (KeyError, TypeError, AttributeError, AssertionError) as error:
+            raise StageDied(
+                f"the process of the stage gave an answer that is none: {error}",
+                remedy="a stage returns its outputs and leaves descriptors that are not its own",
+            ) from error
 
 
 def perform_task(

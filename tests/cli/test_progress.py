@@ -1,12 +1,14 @@
 """What a run looks like while it runs."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
 from aidn_pipeline.cli.progress import RunProgress, detail, time_left
+from aidn_pipeline.cli.run import unfinished
 from aidn_pipeline.cli.text import number, sparkline
 from aidn_pipeline.core.events import (
     Notice,
@@ -19,6 +21,8 @@ from aidn_pipeline.core.events import (
     StageWaiting,
     TrialFinished,
 )
+from aidn_pipeline.engine.outcome import StageResult
+from aidn_pipeline.facade.result import AiModelResult
 
 STARTED = [
     RunStarted(run="r1", recipe="digits", stages=("tune", "train")),
@@ -248,3 +252,28 @@ def test_the_live_table_shows_which_try_it_is():
     table._console.print(table._draw())
     assert "one: try 1 of 3 failed: no network" in out.getvalue()
     assert "try 2/3" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        (("interrupted", "interrupted"), "interrupted in stages one, two; kept: nothing new"),
+        (("done", "interrupted"), "interrupted in stage two; kept: one"),
+    ],
+)
+def test_all_stages_that_were_interrupted_are_named(statuses, said):
+    ended = {
+        name: StageResult(action="run", reason="", status=status)
+        for name, status in zip(("one", "two"), statuses, strict=True)
+    }
+    result = AiModelResult(
+        run="r1",
+        recipe="digits",
+        status="interrupted",
+        seconds=1.0,
+        stages=ended,
+        metrics={},
+        model=None,
+        project=Path(),
+    )
+    assert unfinished(result) == f"run r1: {said}"

@@ -9,13 +9,21 @@ import pytest
 import yaml
 from support.breaking import written
 from support.command import QUICK, last_object
+from support.toys import INDEX
+from support.unruly import SPEC
 
 from aidn_pipeline import AiModelBuilder
 from aidn_pipeline.cli.main import main
 from aidn_pipeline.cli.plot import HEIGHT, plot
 from aidn_pipeline.cli.text import pairs
 from aidn_pipeline.config.origins import annotated
+from aidn_pipeline.core.describe import complete
+from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.facade.information import resolved_config
+from aidn_pipeline.store.store import Store
+
+UNRULY = INDEX.merged([SPEC])
 
 
 def parts(out):
@@ -98,6 +106,19 @@ def test_trials_are_listed_the_best_first(copied, say):
     assert len(values) == 3
     assert "found by the sweep" in found["parameters"]
     assert found["parameters"].count(f"hidden {rows[0][5]}") == 2
+
+
+def test_the_output_of_stages_is_named_and_that_of_a_failed_one_shown(empty, say):
+    described = complete(UNRULY, "stage", {"use": "unruly", "way": "exits"})
+    stage = StageSpec(name="bad", stage=described, inputs={})
+    spec = PipelineSpec(name="toy", stages={"bad": stage}, run={"executor": "processes"})
+    with Store.open(empty / ".aidn", durability="process") as store:
+        found = run_pipeline(spec, store, UNRULY, empty)
+    _, out, _ = say("show")
+    first, place, last = parts(out)["output"].splitlines()[1:]
+    assert first.startswith("  bad: 16 B, peak of its memory ")
+    assert place.strip() == str(empty / ".aidn" / "logs" / found.run / "bad.log")
+    assert last.strip() == "| before the exit"
 
 
 def test_a_recipe_is_shown_as_yaml_with_the_origin_of_each_value(empty, say):

@@ -33,7 +33,6 @@ from support.killing import Ended, Run, adopt_orphans, orphans
 from support.yard import Scenario, Yard
 
 from aidn_pipeline.store.check import check
-from aidn_pipeline.store.journal import scan
 from aidn_pipeline.store.store import Store
 
 PROCESS = "run.durability=process"
@@ -160,16 +159,19 @@ class Crowd:
         problems += [f"left: {name}" for name in self.yard.left_over() if name != ".aidn/trash"]
 
     def _index(self) -> Iterator[str]:
-        """Rows of the index that are not the newest line of their key, and the other way round."""
-        newest = {
-            (line.payload["kind"], line.payload["key"]): line.offset
-            for line in scan(self.yard.project / ".aidn" / "journal" / "000001.log")
-        }
+        """Whether the index, made anew from the journal, has the rows that it has."""
+        with Store.open(self.yard.project / ".aidn") as store:
+            found = self._rows()
+            store.records.rebuild()
+        if found != (anew := self._rows()):
+            yield f"the index has {len(found[0])} rows, made anew {len(anew[0])}"
+
+    def _rows(self) -> list[Any]:
         with closing(sqlite3.connect(self.yard.project / ".aidn" / "index.sqlite")) as db:
-            rows = {(k, n): o for k, n, o in db.execute("SELECT kind, key, offset FROM line")}
-        if rows != newest:
-            differing = {key for key in rows | newest if rows.get(key) != newest.get(key)}
-            yield f"index and journal differ in {len(differing)} keys: {sorted(differing)[:5]}"
+            return [
+                sorted(db.execute(f"SELECT * FROM {name}"), key=repr)
+                for name in ("line", "covered")
+            ]
 
     def _twice(self) -> Iterator[str]:
         """Work that was committed again although no collection had taken its outputs."""

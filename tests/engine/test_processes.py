@@ -218,6 +218,30 @@ def test_a_growing_log_gives_the_space_of_its_middle_back(tmp_path):
     assert status.st_blocks * 512 <= 2 * capture.KEPT + capture.SLACK + 2 * capture.BLOCK
 
 
+def follower(folder: Path, text: bytes) -> capture.Follower:
+    log = capture.open_log(folder / "log")
+    found = capture.Follower(log)
+    os.write(log, text)
+    return found
+
+
+def test_a_progress_bar_is_shown_as_it_stands_at_the_end(tmp_path):
+    assert follower(tmp_path, b"10%\r50%\r100%\r\nnext\n").lines() == (["100%", "next"], 0)
+
+
+def test_a_line_is_shown_once_it_is_whole_or_nothing_follows(tmp_path):
+    found = follower(tmp_path, b"one\ntwo")
+    assert found.lines() == (["one"], 0)
+    assert found.lines() == ([], 0)
+    assert found.lines(ended=True) == (["two"], 0)
+
+
+def test_of_a_flood_the_last_lines_are_shown_and_the_rest_is_counted(tmp_path):
+    lines, left_out = follower(tmp_path, LINE * 10_000 + b"the end\n").lines()
+    assert (len(lines), lines[-1]) == (capture.LIVE_LINES, "the end")
+    assert left_out + sum(len(line) + 1 for line in lines) == pytest.approx(1_000_008, abs=1000)
+
+
 def test_only_the_owner_reads_a_log_and_an_empty_one_is_not_kept(do, tmp_path):
     log = do("behaves").log
     assert log is not None
@@ -318,15 +342,27 @@ while True:
 """
 
 
+OLD_KERNEL = """\
+import os
+def refused(*_):
+    raise OSError(38, "no such call")
+os.pidfd_open = refused
+"""
+
+
 @pytest.mark.crash
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_outlives_a_runner_even_in_a_c_function_that_holds_the_lock(tmp_path, signum):
+@pytest.mark.parametrize("before", ["", OLD_KERNEL], ids=["pidfd", "pipe"])
+def test_nothing_outlives_a_runner_even_in_a_c_function_that_holds_the_lock(
+    tmp_path, signum, before
+):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
         folder.mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
     runner = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, "forks_and_hangs", *map(str, folders)], env=environment
+        [sys.executable, "-c", before + RUNNER, "forks_and_hangs", *map(str, folders)],
+        env=environment,
     )
     pids = [pid for folder in folders for pid in pids_in(folder)]
     assert all(map(alive, pids))

@@ -75,7 +75,16 @@ def test_results_are_those_of_an_inline_run(store, tmp_path):
 
 
 def test_a_run_lives_on_whatever_its_stages_do(store):
-    ways = ("exits", "is_odd", "crashes", "is_killed", "leaks", "scribbles", "debugs", "forks")
+    ways = (
+        "exits",
+        "is_odd",
+        "crashes",
+        "is_killed",
+        "leaks",
+        "scribbles",
+        "answers_itself",
+        "forks",
+    )
     fine = stage("fine", "write", text="fine")
     found = run(store, pipeline(*(unruly(way) for way in ways), fine))
     assert {n: s.status for n, s in found.stages.items()} == {

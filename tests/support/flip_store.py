@@ -72,7 +72,8 @@ class StoreBench:
         live = Store.open(root, durability="process")
         record = next(r for r in live.records.iterate("stage") if "count" in r["component"])
         live.hold(live.records.stage(record["fingerprint"]).outputs.values())  # type: ignore[union-attr]
-        self.live = live.scratch.folder.name
+        live.holders.say(record["family"], "a run")
+        self.live, self.family = live.scratch.folder.name, record["family"]
 
     def _kinds(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {}
@@ -94,6 +95,8 @@ class StoreBench:
     def use(self, kind: str) -> str:
         """Pins, plan, run again, resume, read, take back from the trash, read again."""
         told = self._collect() if kind == "pins" else ""
+        if kind == "holder":
+            self._ask()
         with Store.open(self.copy, durability="process") as store:
             told += _told(check(store))
             told += "".join(self._compare(store, spec) for spec in (whole(), other()))
@@ -115,6 +118,16 @@ class StoreBench:
         finally:
             Locks(self.copy / "locks").release(lock)
         return ""
+
+    def _ask(self) -> None:
+        """Who works on what: whatever is answered, it is answered."""
+        lock = Locks(self.copy / "locks").acquire(f"tmp/{self.live}")
+        assert lock is not None
+        try:
+            with Store.open(self.copy, durability="process") as store:
+                str(store.holders.of(self.family))
+        finally:
+            Locks(self.copy / "locks").release(lock)
 
     def _compare(self, store: Store, spec: PipelineSpec) -> str:
         make_plan(spec, store, INDEX, self.root.parent)
@@ -153,7 +166,7 @@ def _kind(relative: Path, path: Path) -> str:
         beginning = path.read_bytes()[:8]
         return {b'["tree",': "manifest", b"AIDNSEG1": "sealed points"}.get(beginning, "object")
     names = {"format.json": "format", "index.sqlite": "index", "journal": "journal"}
-    return "pins" if last == "pins" else names.get(first, first)
+    return last if last in ("pins", "holder") else names.get(first, first)
 
 
 def written(path: Path) -> bool:

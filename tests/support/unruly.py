@@ -127,6 +127,16 @@ def scribbles(_folder: Path) -> None:
     time.sleep(600)
 
 
+def answers_itself(_folder: Path) -> NoReturn:
+    """Gives an answer in its stage's place, in the form of the runner's own lines."""
+    for fd in range(3, 64):
+        try:
+            os.write(fd, b'{"answer":{"action":"run"}}\n')
+        except OSError:
+            continue
+    os._exit(0)
+
+
 def edits(folder: Path) -> None:
     """Changes the project's code, as somebody does while a long run goes on."""
     with (folder / "mine.py").open("a") as code:
@@ -142,7 +152,7 @@ WAYS: Mapping[str, Callable[[Path], None]] = {
     for way in (
         leaks, leaks_in_a_group, is_loud, forks, forks_and_hangs, ignores_sigterm, exits, leaves,
         edits, is_odd, is_mute, crashes, is_killed, debugs, debugs_by_hand, asks, scribbles,
-        behaves,
+        behaves, answers_itself,
     )
 }  # fmt: skip
 
