@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import io
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aidn_pipeline.core import masking
-from aidn_pipeline.core.masking import Masker, keep_out, masked, masked_bytes
+from aidn_pipeline.core.masking import MaskedStream, Masker, keep_out, masked, masked_bytes
 from aidn_pipeline.core.secret import Secret, locate, read
 from aidn_pipeline.errors import SecretUnavailable, StageFailed, WrongType
 
@@ -223,3 +224,11 @@ def test_errors_never_carry_a_value(token: Secret) -> None:
     error = StageFailed(f"401 for {token.reveal()}", where=token.reveal(), remedy=token.reveal())
     texts = [str(error), repr(error), str(error.args), json.dumps(error.to_json())]
     assert not [text for text in texts if "horse" in text]
+
+
+def test_what_a_stage_prints_is_masked_before_it_is_written(token: Secret) -> None:
+    sink = io.BytesIO()
+    stream = MaskedStream(sink, encoding="utf-8")
+    print("opened with", token.reveal(), {"token": token.reveal()}, file=stream)
+    stream.flush()
+    assert sink.getvalue() == b"opened with <secret HORSE> {'token': '<secret HORSE>'}\n"
