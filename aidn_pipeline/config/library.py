@@ -18,6 +18,8 @@ from aidn_pipeline.errors import BudgetExceeded, ConfigError, UnknownRecipe
 
 BUILTIN = "builtin/"
 PATH = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")
+LONGEST = 240
+"""Bytes of the longest name of a config file."""
 HEADER = re.compile(r"^#\s*@package\s+(\S+)\s*$")
 
 
@@ -94,7 +96,7 @@ class Library:
 
     def is_group(self, name: str) -> bool:
         """Whether a name is a config group."""
-        if not PATH.match(name):
+        if not _is_path(name):
             return False
         return name in self.index.groups() or any((d / name).is_dir() for d in self.conf_dirs)
 
@@ -165,7 +167,7 @@ class Library:
         )
 
     def _load(self, path: str) -> Config | None:
-        if not PATH.match(path):
+        if not _is_path(path):
             return None
         if self.given is not None and self.given.name == path:
             return _config(path, self.given.text, self.given.place, is_recipe=True)
@@ -182,7 +184,7 @@ class Library:
         return _config(path, text, self.shown(file), is_recipe=is_recipe)
 
     def _recipe_file(self, path: str) -> Path | None:
-        if not PATH.match(path):
+        if not _is_path(path):
             return None
         if path.startswith(BUILTIN):
             return _first((data_folder("recipes").resolve(),), path.removeprefix(BUILTIN))
@@ -194,6 +196,11 @@ class Library:
             return _first(ours, path.removeprefix(BUILTIN))
         user = (*self.project.recipes_dirs, *self.project.conf_dirs)
         return _first((*user, *self.recipes_dirs, *self.conf_dirs), path)
+
+
+def _is_path(text: str) -> bool:
+    # No file system takes a longer name: asked for one, it answers with an error.
+    return PATH.match(text) is not None and all(len(p.encode()) <= LONGEST for p in text.split("/"))
 
 
 def _first(folders: tuple[Path, ...], path: str) -> Path | None:

@@ -58,6 +58,12 @@ def _parse(argument: str, library: Library) -> Override:
     written = argument.strip()
     if written.startswith("~"):
         key = written[1:].partition("=")[0].strip()
+        if not key:
+            raise UsageError(
+                f"{written!r} removes nothing",
+                where=f"override {written}",
+                remedy="write `~key`, such as `~stages.tune`",
+            )
         return Override("delete", _checked(key, "", written), "", written)
     key, equals, value = written.lstrip("+").partition("=")
     key, value = key.strip(), value.strip()

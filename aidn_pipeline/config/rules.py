@@ -19,7 +19,7 @@ OURS = "aidn_pipeline."
 Rule: TypeAlias = Callable[[Mapping[str, Any]], object]
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "stage/kfold": (lambda d: check_fold(d["fold"], d["folds"]),),
-    "stage/register": (lambda d: check_name(d["name"]), lambda d: parse_gate(d["gate"])),
+    "stage/register": (lambda d: check_name(d["name"] or ""), lambda d: parse_gate(d["gate"])),
     "stage/split": (lambda d: check_shares({k: d[k] for k in ("train", "validation", "test")}),),
     "stage/sweep": (lambda d: check_objective(d["objective"]),),
     "trainer/trainer": (
