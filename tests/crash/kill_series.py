@@ -244,7 +244,7 @@ def series(
 
 def forget_until_the_end() -> None:
     """A store that says done and writes later."""
-    append, pending = Records.append, list[tuple[str, str, dict[str, Any]]]()
+    add, pending = Records.add, list[tuple[str, str, dict[str, Any]]]()
 
     def later(self: Records, kind: str, key: str, value: dict[str, Any]) -> None:
         if kind == "stage":
@@ -252,10 +252,10 @@ def forget_until_the_end() -> None:
             return
         if value.get("status") == "done":
             for line in pending:
-                append(self, *line)
-        append(self, kind, key, value)
+                add(self, *line)
+        add(self, kind, key, value)
 
-    setattr(Records, "append", later)  # noqa: B010 - a planted fault
+    setattr(Records, "add", later)  # noqa: B010 - a planted fault
 
 
 def never_free() -> None:

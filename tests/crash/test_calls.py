@@ -49,7 +49,8 @@ def test_a_kill_at_any_call_of_a_run_with_cells_loses_nothing(fault, tmp_path):
         "--stride",
         "151",
     )
-    assert sum(row["fired"] for row in rows) > len(rows) // 2
+    # A call that writes nothing cannot be torn.
+    assert sum(row["fired"] for row in rows) >= len(rows) // 2
 
 
 @pytest.mark.parametrize("sticky", [[], ["--sticky"]])

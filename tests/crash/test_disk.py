@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from support.calls import PLAIN
 from support.source import ROOT
 
+from aidn_pipeline.core.record import RunRecord
 from aidn_pipeline.store.disk import Disk
 from aidn_pipeline.store.journal import JournalFile
 from aidn_pipeline.store.store import Store
@@ -39,21 +41,25 @@ def test_a_full_disk_is_named_and_the_same_command_goes_on_with_room(disk_series
     assert any(row["code"] for row in rows)
 
 
-def test_an_index_that_finds_no_space_is_kept_in_memory(disk_series, tmp_path):
+def ran(run: str) -> dict[str, Any]:
+    """The record of a run without stages."""
+    return RunRecord(
+        run=run, recipe="any", status="done", started=0.0, stages={}, facts={}
+    ).to_json()
+
+
+def test_an_index_that_finds_no_space_is_kept_in_memory(disk_series):
     if why := disk_series.missing():
         pytest.skip(why)
     with disk_series.disk(2**20) as folder:
-        (folder / "store").mkdir()
-        journal = JournalFile(tmp_path / "000001.log", Disk(durable=False))
-        runs = [{"kind": "run", "key": str(n), "value": {"run": str(n)}} for n in range(3000)]
-        journal.extend(runs)
-        (folder / "store" / "journal").symlink_to(tmp_path)
+        journal = JournalFile(folder / "store" / "journal" / "000001.log", Disk(durable=False))
+        journal.extend({"kind": "run", "key": str(n), "value": ran(str(n))} for n in range(3000))
         disk_series.fill(folder, leaving=64 * 1024)
         with Store.open(folder / "store", durability="process") as store:
-            assert store.records.get("run", "7") == {"run": "7"}
+            assert store.records.get("run", "7") == ran("7")
             assert len(store.records.runs(4000)) == 3000
-            store.records.append("run", "more", {"run": "more"})
-            assert store.records.runs(1) == [{"run": "more"}]
+            store.records.append("run", "more", ran("more"))
+            assert store.records.runs(1) == [ran("more")]
 
 
 @pytest.mark.slow
