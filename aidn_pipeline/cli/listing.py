@@ -9,9 +9,9 @@ from typing import Any
 from aidn_pipeline.cli.arguments import parse
 from aidn_pipeline.cli.overview import telling
 from aidn_pipeline.cli.text import number, seconds, table
-from aidn_pipeline.config.recipe import list_recipes
+from aidn_pipeline.config.headers import list_recipes
 from aidn_pipeline.core.index import FieldType, PortSpec
-from aidn_pipeline.engine.run import run_status
+from aidn_pipeline.engine.outcome import run_status
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.facade.models import registered
 from aidn_pipeline.facade.workspace import Workspace

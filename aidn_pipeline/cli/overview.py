@@ -11,11 +11,11 @@ from typing import Any
 
 from aidn_pipeline.cli.cells import base_of
 from aidn_pipeline.cli.text import ago, number, seconds, table
+from aidn_pipeline.config.headers import list_recipes
 from aidn_pipeline.config.project import Project, find_project
-from aidn_pipeline.config.recipe import list_recipes
 from aidn_pipeline.config.trust import is_trusted
 from aidn_pipeline.core.artifact import Metrics
-from aidn_pipeline.engine.run import run_status
+from aidn_pipeline.engine.outcome import run_status
 from aidn_pipeline.facade.example import bundle_example
 from aidn_pipeline.facade.models import ModelReference, model_of_run
 from aidn_pipeline.facade.runs import stage_results

@@ -12,7 +12,7 @@ from aidn_pipeline.cli.plot import plot
 from aidn_pipeline.cli.text import number, pairs, printable, seconds, size, sparkline, table
 from aidn_pipeline.core.artifact import Metrics, ModelVersion, Params, Report
 from aidn_pipeline.core.record import StageRecord
-from aidn_pipeline.engine.run import run_status
+from aidn_pipeline.engine.outcome import run_status
 from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.runs import bundle_of, stage_records, stage_results
 from aidn_pipeline.facade.workspace import Workspace

@@ -1,12 +1,9 @@
 """Recipes: what there is, and from a name and overrides to a `PipelineSpec`."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aidn_pipeline.config.builtin import data_folder
 from aidn_pipeline.config.cells import (
     Cell,
     expand,
@@ -66,33 +63,6 @@ RUN_FIELDS = (
     ),
 )
 CELL_NAME = re.compile(r"\[[^\[\]]*\]")
-
-
-@dataclass(frozen=True, slots=True)
-class RecipeInfo:
-    """A recipe in a list.
-
-    Attributes:
-        name: as in `recipe=NAME`.
-        path: its file.
-        header: first sentence of the comment on top; empty if there is none.
-        builtin: whether it is shipped.
-    """
-
-    name: str
-    path: Path
-    header: str
-    builtin: bool
-
-
-def list_recipes(project: Project) -> list[RecipeInfo]:
-    """All recipes by name; a user's recipe hides a shipped one of the same name."""
-    ours = data_folder("recipes").resolve()
-    found = Library(project, Index(())).recipes()
-    return [
-        RecipeInfo(name, path, _header(path), path.is_relative_to(ours))
-        for name, path in sorted(found.items())
-    ]
 
 
 def load_recipe(
@@ -333,17 +303,3 @@ def _collect_origins(node: Node, path: str, origins: dict[str, str]) -> None:
     origins[path] = node.origin
     for key, child in node.children():
         _collect_origins(child, f"{path}.{key}", origins)
-
-
-def _header(path: Path) -> str:
-    try:
-        lines: Iterable[str] = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        text = line.removeprefix("#").strip()
-        if not line.startswith("#"):
-            break
-        if text and not text.startswith(("@package", "yaml-language-server")):
-            return text
-    return ""

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import Action, Status
 from aidn_pipeline.errors import AidnError
+from aidn_pipeline.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +31,10 @@ class RunResult:
     seconds: float
     stages: Mapping[str, StageResult]
     error: AidnError | None = None
+
+
+def run_status(store: Store, record: Mapping[str, Any]) -> str:
+    """A run's status for a reader: `running` only while its owner lives."""
+    if record["status"] == "running" and not store.locks.held(f"run/{record['run']}"):
+        return "interrupted"
+    return str(record["status"])

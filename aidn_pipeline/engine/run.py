@@ -184,10 +184,3 @@ class Run:
             },
         )
         self._store.records.append("run", self.run_id, record.to_json())
-
-
-def run_status(store: Store, record: Mapping[str, Any]) -> str:
-    """A run's status for a reader: `running` only while its owner lives."""
-    if record["status"] == "running" and not store.locks.held(f"run/{record['run']}"):
-        return "interrupted"
-    return str(record["status"])

@@ -8,8 +8,7 @@ from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import Status
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.context import load_artifact
-from aidn_pipeline.engine.outcome import StageResult
-from aidn_pipeline.engine.run import run_status
+from aidn_pipeline.engine.outcome import StageResult, run_status
 from aidn_pipeline.errors import (
     AidnError,
     DataError,

@@ -11,9 +11,10 @@ import yaml
 
 from aidn_pipeline.config import generate
 from aidn_pipeline.config.builtin import data_folder
+from aidn_pipeline.config.headers import list_recipes
 from aidn_pipeline.config.indexes import builtin_index
 from aidn_pipeline.config.project import find_project
-from aidn_pipeline.config.recipe import list_recipes, load_recipe
+from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.core.index import ComponentSpec
 
 RECIPES = [info for info in list_recipes(find_project(data_folder("recipes"))) if info.builtin]

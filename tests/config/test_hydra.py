@@ -8,10 +8,10 @@ from omegaconf import OmegaConf
 
 from aidn_pipeline.config.builtin import data_folder
 from aidn_pipeline.config.compose import compose as our_compose
+from aidn_pipeline.config.headers import list_recipes
 from aidn_pipeline.config.indexes import builtin_index
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.project import find_project
-from aidn_pipeline.config.recipe import list_recipes
 
 RECIPES = [info.name for info in list_recipes(find_project(data_folder("recipes"))) if info.builtin]
 CHOICES = {

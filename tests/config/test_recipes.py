@@ -7,9 +7,9 @@ import time
 import pytest
 from support.projects import Load, Write
 
+from aidn_pipeline.config.headers import list_recipes
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.project import Project
-from aidn_pipeline.config.recipe import list_recipes
 from aidn_pipeline.core.fingerprint import canonical_json
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.errors import (

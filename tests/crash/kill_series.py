@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.killing import Run, Target, adopt_orphans, orphans
 from support.yard import Scenario, Yard
 
-from aidn_pipeline.engine.run import run_status
+from aidn_pipeline.engine.outcome import run_status
 from aidn_pipeline.store.check import check
 from aidn_pipeline.store.locks import Locks
 from aidn_pipeline.store.records import Records

@@ -11,9 +11,9 @@ from support.toys import INDEX, pipeline, stage, whole
 
 from aidn_pipeline.core.events import Event, Progress, StageStarted
 from aidn_pipeline.core.pipeline import PipelineSpec
-from aidn_pipeline.engine.outcome import RunResult
+from aidn_pipeline.engine.outcome import RunResult, run_status
 from aidn_pipeline.engine.plan import make_plan
-from aidn_pipeline.engine.run import run_pipeline, run_status
+from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import CorruptObject, DataError, GateNotMet, Interrupted, StageFailed
 from aidn_pipeline.store.store import Store
 

@@ -8,9 +8,10 @@ from aidn_pipeline.cli.health import places
 from aidn_pipeline.cli.health.finding import Finding, doubtful, sound, told, wrong
 from aidn_pipeline.cli.health.packages import MODULES, declared
 from aidn_pipeline.config.code import Codebase, installed_folder
+from aidn_pipeline.config.headers import list_recipes
 from aidn_pipeline.config.indexes import load_index
 from aidn_pipeline.config.project import Project, find_project, store_folder
-from aidn_pipeline.config.recipe import list_recipes, load_recipe
+from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.config.trust import is_trusted, needs_trust
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.errors import AidnError, ConfigProblems
