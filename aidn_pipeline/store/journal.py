@@ -314,12 +314,19 @@ def entries(path: Path, offset: int = 0, sequence: int = 0) -> Iterator[Entry]:
         if size < offset:
             raise damaged(path, size)
         file.seek(offset)
+        seen = b""
         while data := file.readline(LONGEST_LINE + 1):
             try:
                 entry = _entry(path, data, offset)
             except CorruptObject:
+                file.seek(offset)
                 rest = file.read(LONGEST_TAIL + 1)
-                if len(rest) <= LONGEST_TAIL and is_torn(path, data + rest, offset):
+                if rest != seen:
+                    # Somebody may be writing just now: only what stands still is damaged.
+                    seen = rest
+                    file.seek(offset)
+                    continue
+                if len(rest) <= LONGEST_TAIL and is_torn(path, rest, offset):
                     return
                 raise
             if entry.sequence != sequence + 1:

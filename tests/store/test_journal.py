@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.disk import Disk
-from aidn_pipeline.store.journal import JournalFile, encode, scan
+from aidn_pipeline.store.journal import JournalFile, encode, entries, scan
 
 PAYLOADS = st.lists(
     st.dictionaries(
@@ -163,3 +163,22 @@ def test_a_failed_flush_ends_the_journal(tmp_path):
         journal.append({"a": 1})
     with pytest.raises(Exception, match="takes no more lines"):
         journal.append({"a": 2})
+
+
+def test_a_reader_beside_a_writer_sees_lines_or_nothing(tmp_path):
+    path = tmp_path / "log"
+    group = [{"n": n, "text": "x" * 3000} for n in range(8)]
+    writer = os.fork()
+    if writer == 0:
+        try:
+            journal = JournalFile(path, Disk(durable=False))
+            for _ in range(400):
+                journal.extend(group)
+        finally:
+            os._exit(0)
+    seen, offset = 0, 0
+    while seen < 400 * len(group):
+        for entry in entries(path, offset, seen):
+            seen, offset = entry.sequence, entry.offset + entry.size
+    os.waitpid(writer, 0)
+    assert offset == path.stat().st_size
