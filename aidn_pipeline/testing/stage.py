@@ -6,6 +6,7 @@ import os
 import signal
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +24,8 @@ from aidn_pipeline.testing.performing import Place, Result, perform, prepare_pla
 from aidn_pipeline.testing.subject import Subject
 from aidn_pipeline.testing.watch import contents, elsewhere, watch_writes
 
+CLOCKED = 5
+"""Writes that may be fewer than the last time: a clock asks for flushes of metric points."""
 LOOKS = (0, 1, 3, 9)
 """After how often a stage has looked for a wish to stop, the wish is there."""
 PICKLE, PROTOCOLS = 0x80, 5
@@ -120,10 +123,9 @@ class StageSuite(ComponentSuite):
         subject, place = self._place(tmp_path)
         expected = self._straight(subject, place.copy(tmp_path / "straight"))
         total = self._count_writes(subject, place.copy(tmp_path / "counted"))
-        for at in _spread(total, self.kill_points):
-            here = place.copy(tmp_path / f"killed-{at}")
+        for wanted in _spread(total, self.kill_points):
+            here, at = self._killed(subject, place, tmp_path, wanted)
             moment = f"after a kill at write {at} of {total}"
-            self._killed(subject, here, at, moment)
             odd = expected.differing(self._resumed(subject, here, moment))
             hold(
                 not odd,
@@ -292,25 +294,26 @@ class StageSuite(ComponentSuite):
         _succeed(in_child(counting), subject)
         return int(told.read_text())
 
-    def _killed(self, subject: Subject, place: Place, at: int, moment: str) -> None:
-        def doomed() -> None:
-            disk = FaultyDisk("kill", at)
-            with elsewhere(1, place.folder.parent):
-                _count_own_writes(disk, place)
-                perform(subject, place, disk=disk)
-
-        status = in_child(doomed)
-        if status != signal.SIGKILL:
+    def _killed(
+        self, subject: Subject, place: Place, folder: Path, wanted: int
+    ) -> tuple[Place, int]:
+        """Where the stage was killed, and at which write: the wanted one, or one shortly before."""
+        for at in range(wanted, max(0, wanted - CLOCKED), -1):
+            here = place.copy(folder / f"killed-{wanted}-{at}")
+            status = in_child(partial(_perform_killed, subject, here, at))
+            if status == signal.SIGKILL:
+                return here, at
             _succeed(status, subject)
-            # Then nothing was tried, and what comes after would hold of any stage.
-            hold(
-                False,
-                f"{subject.spec.key} ends before what should come {moment}: it writes less often "
-                "than when its writes were counted",
-                where=subject.where,
-                remedy="write the same files each time, whatever the hour, the working folder and "
-                "the global random state",
-            )
+        # Then nothing was tried, and what comes after would hold of any stage.
+        hold(
+            False,
+            f"{subject.spec.key} ends before what should come after a kill at write {wanted}: it "
+            "writes less often than when its writes were counted",
+            where=subject.where,
+            remedy="write the same files each time, whatever the hour, the working folder and "
+            "the global random state",
+        )
+        raise AssertionError(wanted)
 
     def _resumed(self, subject: Subject, place: Place, moment: str) -> Result:
         try:
@@ -346,6 +349,13 @@ def _spread(total: int, wanted: int | None) -> list[int]:
     if wanted is None or wanted >= total:
         return list(range(1, total + 1))
     return sorted({1 + round(i * (total - 1) / max(1, wanted - 1)) for i in range(wanted)})
+
+
+def _perform_killed(subject: Subject, place: Place, at: int) -> None:
+    disk = FaultyDisk("kill", at)
+    with elsewhere(1, place.folder.parent):
+        _count_own_writes(disk, place)
+        perform(subject, place, disk=disk)
 
 
 def _succeed(status: int, subject: Subject) -> None:

@@ -190,7 +190,7 @@ def test_a_full_disk_is_named(project, mounted):
 
     assert code == 1
     assert "another disk" in about(findings, "the disk is full")["remedy"]
-    assert "make space" in about(findings, "no space left while trying to write")["remedy"]
+    assert "make space" in about(findings, "exceed the size limit while trying to write")["remedy"]
     assert "gone after a restart" in about(findings, "in memory (tmpfs)")["what"]
 
 
@@ -222,7 +222,7 @@ def test_a_store_that_takes_no_more_bytes_is_named(project):
         preexec_fn=small_files_only,
     )
 
-    assert about(json.loads(done.stdout)["findings"], "no space left while trying to write")
+    assert about(json.loads(done.stdout)["findings"], "exceed the size limit while trying to write")
 
 
 def test_a_package_that_reads_stores_is_named_where_it_is_broken(empty, tmp_path):

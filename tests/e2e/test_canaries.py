@@ -112,7 +112,7 @@ def test_stages_in_processes_of_their_own_leave_names_only_in_their_logs(run, pl
     assert found_in(said.encode()) == set()
     assert written(place) == {}
     logs = "".join(p.read_text() for p in (place / "project" / ".aidn" / "logs").rglob("*.log"))
-    assert "the vault was opened by <secret BIRD_00>" in logs
+    assert "<secret BIRD_04>" in logs
 
 
 def test_what_is_shown_afterwards_are_names(run, place):

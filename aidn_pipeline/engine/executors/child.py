@@ -23,6 +23,7 @@ from aidn_pipeline.core.masking import MaskedStream
 from aidn_pipeline.engine.executors import linux
 from aidn_pipeline.engine.failure import error_to_json
 from aidn_pipeline.engine.stopping import StopFlag, listening
+from aidn_pipeline.engine.telling import without_secrets
 from aidn_pipeline.errors import AidnError, StageFailed
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -142,7 +143,8 @@ def _work(line: Line, work: Mapping[str, Any], request: Mapping[str, Any]) -> No
     perform: Callable[..., Mapping[str, Any]] = getattr(importlib.import_module(module), name)
 
     def emit(event: Event) -> None:
-        line.write({"event": event_to_json(event)})
+        # Who reads it does not know what is secret here.
+        line.write({"event": event_to_json(without_secrets(event))})
 
     flag = StopFlag()
     # The runner tells people that it stops; the stage only has to hear of it.

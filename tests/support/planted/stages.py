@@ -82,7 +82,8 @@ def marker_first(ctx: StageContext) -> File:
 def fewer_writes(ctx: StageContext) -> File:
     """Keeps notes only when it is called from elsewhere than above its work folder."""
     if not ctx.workdir.resolve().is_relative_to(Path.cwd().resolve()):
-        (ctx.workdir / "notes").write_text("far away")
+        for number in range(9):
+            (ctx.workdir / f"note-{number}").write_text("far away")
     return ctx.save(File, b"always the same")
 
 
