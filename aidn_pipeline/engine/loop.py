@@ -30,7 +30,7 @@ from aidn_pipeline.engine.retrying import ENDING, failure_of, pause_before_retry
 from aidn_pipeline.engine.schedule import Budget, Candidate, Front, choose, urgencies
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.engine.work import StageAnswer, StageWork, modules_of
-from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted
+from aidn_pipeline.errors import AidnError, GateNotMet, Interrupted, StoreError
 from aidn_pipeline.store.logs import log_file
 
 POLL_S = 0.2
@@ -240,7 +240,7 @@ class StageLoop:
             run=self._run,
             seed=self._spec.seed,
             project=self._planner.project,
-            force=name in self._forced and prepared.tries == 1,
+            force=name in self._forced,
             tries=prepared.tries,
             patience_s=patience_of(self._spec),
             devices=tuple(devices),
@@ -257,9 +257,10 @@ class StageLoop:
         )
 
     def _wait(self) -> None:
-        due = [prepared.due for prepared in self._candidates.values()]
-        pause = min(due, default=float("inf")) - time.monotonic()
-        for told in self._executor.wait(max(0.0, min(POLL_S, pause)) if due else POLL_S):
+        now = time.monotonic()
+        # What is due and waits for resources starts when something ends.
+        pauses = [p.due - now for p in self._candidates.values() if p.due > now]
+        for told in self._executor.wait(min([POLL_S, *pauses])):
             if isinstance(told, Told):
                 self._emit(event_from_json(told.event))
             else:
@@ -337,6 +338,12 @@ class StageLoop:
 
     def forget_lost(self) -> None:
         """Takes back what could not be made durable; call it when nothing waits any more."""
+        if self._unsure:
+            self.error = self.error or StoreError(
+                f"what came of {', '.join(sorted(self._unsure))} could not be kept",
+                where=str(self._store.root),
+                remedy="run the same command again",
+            )
         for name in self._unsure:
             lost = self.results[name]
             self.results[name] = replace(lost, status="failed", fingerprint=None, outputs={})

@@ -122,7 +122,7 @@ class Performer:
             if not force and (record := reusable(self._store, identity.fingerprint)):
                 return Done("reuse", record, time.monotonic() - started)
             _still(identity, identified, name)
-            work = self._open_work(identity, force=force)
+            work = self._open_work(identity, force=force and tries == 1)
             before = None if force else self._continued(identity)
             action: Action = "resume" if work.progress or before else "run"
             work.begin(identity.fingerprint)
@@ -223,6 +223,12 @@ class Performer:
             raise StageFailed(error.problem, where=error.where, remedy=error.remedy) from error
         except AidnError:
             raise
+        except SystemExit as error:
+            raise StageFailed(
+                f"stage {name!r} exits with code {error.code}",
+                where=f"stages.{name} ({spec.module}:{spec.attribute})",
+                remedy="a stage returns its outputs or raises; it does not exit",
+            ) from error
         except Exception as error:
             raise StageFailed(
                 f"stage {name!r} failed: {type(error).__name__}: {error}",

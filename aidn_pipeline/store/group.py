@@ -30,7 +30,10 @@ class Group:
         self._locks = locks
         self._since = 0.0
         self._calls: deque[tuple[Callable[[], None], bool]] = deque()
+        self._busy = False
         records.before = objects.flush
+        records.lost = self._forget
+        objects.settle = self.flush
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
@@ -72,6 +75,8 @@ class Group:
 
     def _add(self, call: Callable[[], None], *, always: bool) -> None:
         self._calls.append((call, always))
+        if self._busy:
+            return  # by a signal, in the middle of a flush: made when it ends
         if not self._records.waiting:
             self._call()
         elif self._late():
@@ -82,17 +87,26 @@ class Group:
 
         Raises:
             StorageFull: if there is no space; what waited is not committed.
-            StorageUnwritable: if the store cannot be written.
+            StorageUnwritable: if it cannot be written.
         """
+        self._busy, outer = True, self._busy
         try:
             self._records.flush()
+            # Of a stage that is still at work, if there are any left.
+            self._objects.flush()
         except BaseException:
-            self._calls = deque(call for call in self._calls if call[1])
-            self._call()
+            self._forget()
             raise
-        self._call()
+        finally:
+            self._busy = outer
+            self._call()
+
+    def _forget(self) -> None:
+        """Nobody is told of what was lost; locks are given back all the same."""
+        self._records.forget()
+        self._calls = deque(call for call in self._calls if call[1])
 
     def _call(self) -> None:
-        while self._calls:
+        while self._calls and not self._busy:
             call, _ = self._calls.popleft()
             call()

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from blake3 import blake3
@@ -39,6 +39,8 @@ class Objects:
         self._pins = pins
         self._verified: set[str] = set()
         self._shards: set[Path] = set()
+        self.settle: Callable[[], None] = self.flush
+        """Makes durable what waits; a store has its records fail with their objects."""
         self._waiting: dict[str, tuple[int, Path]] = {}
         self.gathering = False
         """Whether what is put may wait for the next `flush`, if it has to be flushed at all."""
@@ -91,7 +93,7 @@ class Objects:
             CorruptObject: if it is missing, or its bytes differ; it is set aside then.
         """
         if digest in self._waiting:
-            self.flush()
+            self.settle()
         path = self.path(digest)
         if digest in self._verified and path.exists():
             return path
@@ -158,7 +160,7 @@ class Objects:
         """
         ref = self._put(content)
         if not self.gathering or len(self._waiting) >= MOST_WAITING:
-            self.flush()
+            self.settle()
         return ref
 
     def _put(self, content: Content | Iterable[bytes | memoryview]) -> FileRef:
@@ -190,7 +192,7 @@ class Objects:
             rows.append([name, "f", ref.size, ref.digest])
             total += ref.size
             if len(self._waiting) >= MOST_WAITING:
-                self.flush()
+                self.settle()
         return self.put(canonical_json(["tree", 1, rows])), total
 
     def flush(self) -> None:

@@ -25,10 +25,12 @@ class Records:
 
     Attributes:
         before: called before lines are written; makes durable what they speak of.
+        lost: called when what waited could not be written.
     """
 
     def __init__(self, root: Path, disk: Disk, locks: Locks) -> None:
         self.before: Callable[[], None] = lambda: None
+        self.lost: Callable[[], None] = lambda: None
         self._journal = JournalFile(root / "journal" / "000001.log", disk)
         self._locks = locks
         self._index = JournalIndex(root / "index.sqlite", disk)
@@ -100,6 +102,10 @@ class Records:
         self._waiting.pop((kind, key), None)
         self._waiting[kind, key] = value
 
+    def forget(self) -> None:
+        """Takes back what waits."""
+        self._waiting = {}
+
     @property
     def waiting(self) -> int:
         """How many facts are not durable yet."""
@@ -115,13 +121,18 @@ class Records:
         if not self._waiting:
             return
         facts, self._waiting = self._waiting, {}
-        self.before()
-        with self._locks.hold("journal"):
-            self._catch_up(always=True)
-            self._journal.cut_torn_tail()
-            lines = self._journal.extend(
-                {"kind": kind, "key": key, "value": value} for (kind, key), value in facts.items()
-            )
+        try:
+            self.before()
+            with self._locks.hold("journal"):
+                self._catch_up(always=True)
+                self._journal.cut_torn_tail()
+                lines = self._journal.extend(
+                    {"kind": kind, "key": key, "value": value}
+                    for (kind, key), value in facts.items()
+                )
+        except BaseException:
+            self.lost()
+            raise
         self._take(map(row_of, lines))
         if lines and self._named_to == lines[0].offset:
             self._names.update(name_of(*fact) for fact in facts)

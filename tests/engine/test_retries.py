@@ -1,5 +1,6 @@
 """Another try after a failure, and an end to one that takes too long."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -65,7 +66,13 @@ def slow(ctx: StageContext, *, swallow: bool = False) -> File:
     return ctx.save(File, b"")
 
 
-WITH_THESE = INDEX.merged([spec_of(flaky), spec_of(slow)])
+@component("stage", "quits")
+def quits(ctx: StageContext) -> File:
+    """Ends the program, as a script does."""
+    sys.exit(0)
+
+
+WITH_THESE = INDEX.merged([spec_of(flaky), spec_of(slow), spec_of(quits)])
 
 
 @pytest.fixture
@@ -249,3 +256,19 @@ def test_a_timeout_that_cannot_be_kept_is_refused(store):
     thread.join()
     assert isinstance(caught[0], ConfigError)
     assert "run.executor=processes" in caught[0].remedy
+
+
+def test_what_is_forced_is_done_again_in_its_second_try_too(store):
+    spec = pipeline(staged("a", "flaky", Retries(times=1, backoff_s=0.0)))
+    assert run(store, spec).status == "done"
+    (store.root.parent / "ran.log").unlink()
+    forced = run(store, spec, force=["a"]).stages["a"]
+    assert (forced.action, forced.status) == ("resume", "done")
+    assert ran(store) == ["flaky 1", "failed", "flaky 2", "flaky 3", "flaky 4"]
+
+
+def test_a_stage_that_exits_is_a_failed_one(store):
+    found = run(store, pipeline(staged("a", "quits")))
+    assert found.status == "failed"
+    assert isinstance(found.error, StageFailed)
+    assert "does not exit" in found.error.remedy
