@@ -190,7 +190,7 @@ def test_a_full_disk_is_named(project, mounted):
 
     assert code == 1
     assert "another disk" in about(findings, "the disk is full")["remedy"]
-    assert "make space" in about(findings, "exceed the size limit while trying to write")["remedy"]
+    assert "make space" in about(findings, "no space left while trying to write")["remedy"]
     assert "gone after a restart" in about(findings, "in memory (tmpfs)")["what"]
 
 
