@@ -103,7 +103,6 @@ class Group:
 
     def _forget(self) -> None:
         """Nobody is told of what was lost; locks are given back all the same."""
-        self._records.forget()
         self._calls = deque(call for call in self._calls if call[1])
 
     def _call(self) -> None:

@@ -102,10 +102,6 @@ class Records:
         self._waiting.pop((kind, key), None)
         self._waiting[kind, key] = value
 
-    def forget(self) -> None:
-        """Takes back what waits."""
-        self._waiting = {}
-
     @property
     def waiting(self) -> int:
         """How many facts are not durable yet."""
