@@ -8,8 +8,9 @@ import base64
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from threading import Lock
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from aidn_pipeline.errors import MASKS
@@ -30,7 +31,6 @@ class Known:
     def __init__(self) -> None:
         self.labels: dict[str, str] = {}
         self._texts: re.Pattern[str] | None = None
-        self._bytes: re.Pattern[bytes] | None = None
         self._lock = Lock()
 
     def add(self, value: str, label: str) -> None:
@@ -42,7 +42,6 @@ class Known:
             self.labels = {**dict.fromkeys(forms, label), **self.labels}
             # A longer form first: it may hold a shorter one.
             texts = sorted(self.labels, key=lambda form: (-len(form), form))
-            self._bytes = re.compile(b"|".join(re.escape(text.encode()) for text in texts))
             self._texts = re.compile("|".join(map(re.escape, texts)))
 
     def masked(self, text: str) -> str:
@@ -50,12 +49,6 @@ class Known:
         if self._texts is None:
             return text
         return self._texts.sub(lambda found: self.labels[found[0]], text)
-
-    def masked_bytes(self, data: bytes) -> bytes:
-        """The bytes without them."""
-        if self._bytes is None:
-            return data
-        return self._bytes.sub(lambda found: self.labels[found[0].decode()].encode(), data)
 
 
 KNOWN = Known()
@@ -76,9 +69,15 @@ def masked(text: str) -> str:
     return KNOWN.masked(text)
 
 
-def masked_bytes(data: bytes) -> bytes:
-    """As `masked`, for output that was captured as bytes."""
-    return KNOWN.masked_bytes(data)
+def masked_within(value: Any) -> Any:
+    """The same for every text inside of a value of mappings and lists."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {masked_within(key): masked_within(inner) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(masked_within, value))
+    return value
 
 
 class MaskedStream(io.TextIOWrapper):
@@ -88,30 +87,6 @@ class MaskedStream(io.TextIOWrapper):
         """Writes the text, masked; returns the length that was given."""
         super().write(masked(text))
         return len(text)
-
-
-class Masker:
-    """Masks a stream that comes in pieces; a value cut in two by them is found.
-
-    Give each piece to `feed` and write what it returns, then what `rest` returns.
-    """
-
-    def __init__(self) -> None:
-        self._held = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """What may be written by now."""
-        self._held = masked_bytes(self._held + data)
-        # As much is kept back as the longest value could still need to become whole.
-        longest = max((len(form.encode()) for form in KNOWN.labels), default=1) - 1
-        ready = max(0, len(self._held) - longest)
-        out, self._held = self._held[:ready], self._held[ready:]
-        return out
-
-    def rest(self) -> bytes:
-        """What was kept back."""
-        out, self._held = masked_bytes(self._held), b""
-        return out
 
 
 def _forms(value: str) -> Iterator[str]:

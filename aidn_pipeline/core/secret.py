@@ -99,6 +99,11 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found[1] for found in REFERENCE.finditer(text)))
 
 
+def _is_text(value: str) -> bool:
+    # The environment gives bytes that are no UTF-8 as lone surrogates.
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def read(name: str) -> str:
     """The value of a secret; it is masked from now on in what is written.
 
@@ -110,7 +115,7 @@ def read(name: str) -> str:
         value, place = os.environ[VARIABLE + name], f"the variable {VARIABLE}{name}"
     else:
         value, place = _text(name, file), str(file)
-    if not value or "\0" in value:
+    if not value or "\0" in value or not _is_text(value):
         raise SecretUnavailable(
             f"the secret {name} is empty, or no text", where=place, remedy="put its value there"
         )

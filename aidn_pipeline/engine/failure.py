@@ -48,7 +48,7 @@ def _frame(told: Sequence[Any]) -> traceback.FrameSummary:
         int(line),
         str(name),
         # Columns count from the beginning of the line as it stands in the file.
-        line=None if Path(str(file)).is_file() else str(code),
+        line=None if column is not None and Path(str(file)).is_file() else str(code),
         end_lineno=end,
         colno=column,
         end_colno=end_column,
@@ -115,16 +115,21 @@ def _told(error: BaseException, depth: int) -> dict[str, Any]:
     return {
         "kinds": kinds_of(error),
         "text": masked(_last_lines(error)),
-        "frames": [
-            [f.filename, f.lineno or 0, f.name, f.line or "", f.end_lineno, f.colno, f.end_colno]
-            for f in frames
-        ],
+        "frames": [_frame_told(frame) for frame in frames],
         "trace": masked(_whole(error)),
         **{
             name: None if e is None or depth == 0 else _told(e, depth - 1)
             for name, e in before.items()
         },
     }
+
+
+def _frame_told(frame: traceback.FrameSummary) -> list[Any]:
+    code = frame.line or ""
+    place = [frame.filename, frame.lineno or 0, frame.name, masked(code)]
+    # Without columns the line is not read again where it is shown.
+    columns = [frame.end_lineno, frame.colno, frame.end_colno]
+    return place + (columns if masked(code) == code else [None, None, None])
 
 
 def _text(error: BaseException) -> str:

@@ -224,7 +224,8 @@ class StageLoop:
         row, claim = prepared.row, prepared.stage.resources
         devices, self._devices = self._devices[: claim.gpu], self._devices[claim.gpu :]
         self._holding[name] = devices
-        if self._seconds.get(row.component, BRIEF_S) >= BRIEF_S:
+        known = row.estimate_s
+        if (self._seconds.get(row.component, BRIEF_S) if known is None else known) >= BRIEF_S:
             # What is done is not kept waiting by what may take long.
             self._store.group.flush()
         if prepared.tries == 1:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from aidn_pipeline.core.events import Event, Listener, Notice
-from aidn_pipeline.core.masking import masked
+from aidn_pipeline.core.masking import masked, masked_within
 from aidn_pipeline.errors import Interrupted
 
 LOG = logging.getLogger(__name__)
@@ -58,6 +58,6 @@ class Telling:
 
 def without_secrets(event: Event) -> Event:
     """The event with the values of secrets masked in its texts."""
-    texts = {f.name: getattr(event, f.name) for f in fields(event)}
-    changed = {k: masked(v) for k, v in texts.items() if isinstance(v, str) and masked(v) != v}
+    found = {f.name: getattr(event, f.name) for f in fields(event)}
+    changed = {k: new for k, v in found.items() if (new := masked_within(v)) != v}
     return replace(event, **changed) if changed else event

@@ -5,6 +5,7 @@ one append and one flush. Until then this process may use what was made, other p
 it, and nobody is told that it is done.
 """
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,6 +21,19 @@ MOST = 32
 LONGEST_S = 0.05
 """Seconds after which the next commit lets nothing wait any longer."""
 
+LATER = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+"""Signals that ask for an end."""
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals of this thread wait: none ends a flush half way, or tells of what it flushes."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, LATER)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
 
 class Group:
     """What waits to be durable. Outside of `gathering` nothing does."""
@@ -30,7 +44,6 @@ class Group:
         self._locks = locks
         self._since = 0.0
         self._calls: deque[tuple[Callable[[], None], bool]] = deque()
-        self._busy = False
         records.before = objects.flush
         records.lost = self._forget
         objects.settle = self.flush
@@ -75,8 +88,6 @@ class Group:
 
     def _add(self, call: Callable[[], None], *, always: bool) -> None:
         self._calls.append((call, always))
-        if self._busy:
-            return  # by a signal, in the middle of a flush: made when it ends
         if not self._records.waiting:
             self._call()
         elif self._late():
@@ -89,7 +100,13 @@ class Group:
             StorageFull: if there is no space; what waited is not committed.
             StorageUnwritable: if it cannot be written.
         """
-        self._busy, outer = True, self._busy
+        try:
+            with _undisturbed():
+                self._flush()
+        finally:
+            self._call()
+
+    def _flush(self) -> None:
         try:
             self._records.flush()
             # Of a stage that is still at work, if there are any left.
@@ -97,15 +114,12 @@ class Group:
         except BaseException:
             self._forget()
             raise
-        finally:
-            self._busy = outer
-            self._call()
 
     def _forget(self) -> None:
         """Nobody is told of what was lost; locks are given back all the same."""
         self._calls = deque(call for call in self._calls if call[1])
 
     def _call(self) -> None:
-        while self._calls and not self._busy:
+        while self._calls:
             call, _ = self._calls.popleft()
             call()

@@ -92,6 +92,13 @@ class JournalFile:
         except FileNotFoundError:
             return self.end != 0
 
+    def was_cut(self) -> bool:
+        """Whether the file ends before what was read here: its writer found no space for all."""
+        try:
+            return self.path.stat().st_size < self.end
+        except FileNotFoundError:
+            return self.end != 0
+
     def seek(self, offset: int, sequence: int) -> None:
         """Goes on behind a line that is known."""
         self.end, self.sequence = offset, sequence

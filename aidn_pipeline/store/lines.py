@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from aidn_pipeline.core.artifact import KINDS
+from aidn_pipeline.store.objects import is_id, is_size
 
 Check: TypeAlias = Callable[[Any], bool]
 LONGEST_AGE = 1e11
 """Seconds; a later time is no date."""
-LARGEST = 2**63
 MOST_CHECKPOINTS = 2**31
 
 
@@ -42,21 +42,12 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _whole(value: Any) -> bool:
-    return type(value) is int and 0 <= value < LARGEST
-
-
 def _number(value: Any) -> bool:
     return type(value) in (int, float) and -LONGEST_AGE < value < LONGEST_AGE
 
 
 def _id(value: Any) -> bool:
-    return (
-        isinstance(value, str)
-        and len(value) == 67
-        and value.startswith("b3:")
-        and set(value[3:]) <= set("0123456789abcdef")
-    )
+    return isinstance(value, str) and is_id(value)
 
 
 def _mapping(value: Any) -> bool:
@@ -100,7 +91,7 @@ def _exactly(needed: Mapping[str, Check]) -> Check:
 
 
 _ARTIFACT = _with(
-    {"kind": lambda v: isinstance(v, str) and v in KINDS, "digest": _id, "size": _whole},
+    {"kind": lambda v: isinstance(v, str) and v in KINDS, "digest": _id, "size": is_size},
     {"folder": lambda v: isinstance(v, bool)},
 )
 _STAGE = _exactly(
@@ -112,7 +103,7 @@ _STAGE = _exactly(
         "observed": _with(
             {},
             {
-                "points": _list_of(_with({"digest": _id, "size": _whole})),
+                "points": _list_of(_with({"digest": _id, "size": is_size})),
                 "seconds": _number,
                 "started": _number,
                 **dict.fromkeys(("run", "stage", "parent", "host"), _text),
@@ -129,7 +120,7 @@ _FACTS = _with(
         **dict.fromkeys(("asked", "host", "debug"), _text),
         "config": _with({}, {"name": _text, "stages": _mapping_to(_mapping)}),
         "seconds": _number,
-        "pid": _whole,
+        "pid": is_size,
         "error": _either(_none, _ERROR),
     },
 )
@@ -142,28 +133,28 @@ _RUN = _with(
     }
 )
 _VERSION = _with(
-    {"noun": _text, "name": _text, "version": _whole, "digest": _text},
+    {"noun": _text, "name": _text, "version": is_size, "digest": _text},
     {"facts": _with({}, {"checkpoint": _ARTIFACT, "metrics": _mapping_to(_number)})},
 )
 _GC = _with({"verb": _text, "stages": _texts}, {"at": _number})
 KIND: Mapping[str, Check] = {"stage": _STAGE, "run": _RUN, "version": _VERSION, "gc": _GC}
 """Kinds of lines of the store's journal that more is known of."""
 
-_FILE = _list_of(lambda v: _id(v) or _whole(v))
+_FILE = _list_of(lambda v: _id(v) or is_size(v))
 _CHECKPOINT = _with(
     {
-        "number": lambda v: _whole(v) and v < MOST_CHECKPOINTS,
+        "number": lambda v: is_size(v) and v < MOST_CHECKPOINTS,
         "info": _mapping,
         "files": _mapping_to(lambda v: _FILE(v) and [type(p) for p in v] == [str, int]),
     }
 )
 ENTRY: Mapping[str, Check] = {
     "attempt": _with(
-        {"number": _whole, "fingerprint": _text},
-        {"pid": _whole, "host": _text, "started": _number},
+        {"number": is_size, "fingerprint": _text},
+        {"pid": is_size, "host": _text, "started": _number},
     ),
     "checkpoint": _CHECKPOINT,
-    "retain": _with({"keep": _list_of(_whole)}),
+    "retain": _with({"keep": _list_of(is_size)}),
 }
 """Kinds of lines of a work's journal that more is known of."""
 

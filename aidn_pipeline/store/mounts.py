@@ -9,6 +9,7 @@ first, and the store is used by the machine that used it first and by no other.
 import os
 import re
 import socket
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,6 +32,8 @@ POINT = 4
 MACHINE = Path("/etc/machine-id")
 FILE = "machine"
 """In the store: the machine that it belongs to."""
+LOOKS, PAUSE_S = 10, 0.05
+"""How often, and after which pauses, an owner is looked for who is just being written."""
 REMEDY = "name a folder on a local disk with AIDN_HOME"
 
 
@@ -98,14 +101,23 @@ def refuse_unsafe(root: Path, disk: Disk, mounts: Path | None = None) -> None:
         path = root / FILE
         if not path.exists():
             _write(path, disk)
-        known, _, host = path.read_text(errors="replace").strip().partition(" ")
-    if known and known != machine():
+        known, _, host = _owner(path).partition(" ")
+    if known != machine():
         raise NoLocks(
             f"the store lies on {kind}, whose locks need not reach other machines, and it belongs "
-            f"to {host or known}",
+            f"to {host or known or 'a machine that is not named'}",
             where=str(path),
             remedy=f"{REMEDY}; if no process there uses this one any more, delete {path}",
         )
+
+
+def _owner(path: Path) -> str:
+    for _ in range(LOOKS):
+        if text := path.read_text(errors="replace").strip():
+            return text
+        # Just being written, or its writer died: then nobody knows whose it is.
+        time.sleep(PAUSE_S)
+    return ""
 
 
 def _write(path: Path, disk: Disk) -> None:

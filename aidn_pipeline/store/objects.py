@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from blake3 import blake3
 
@@ -333,6 +334,11 @@ def is_id(text: str) -> bool:
     return ID.fullmatch(text) is not None
 
 
+def is_size(value: Any) -> bool:
+    """Whether a value can be a file's size in bytes."""
+    return type(value) is int and 0 <= value < LARGEST
+
+
 def hash_file(path: Path) -> str:
     """The id of a file's bytes."""
     hasher = blake3()
@@ -378,8 +384,7 @@ def parse_tree(data: bytes, error: StoreError) -> dict[str, FileRef]:
         files = {}
         for name, kind, size, digest in rows:
             check_name(name)
-            is_size = type(size) is int and 0 <= size < LARGEST
-            if kind not in ("f", "x") or not is_size or not is_id(digest) or name in files:
+            if kind not in ("f", "x") or not (is_size(size) and is_id(digest)) or name in files:
                 raise error
             files[name] = FileRef(digest, size)
         if any(str(above) in files for name in files for above in PurePosixPath(name).parents):

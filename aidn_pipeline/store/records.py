@@ -1,11 +1,14 @@
 """Records: the facts of the store's journal, found through the index, checked against the truth."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.core.record import StageRecord
+from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.disk import Disk
 from aidn_pipeline.store.index import JournalIndex, Row, row_of, rows_of
 from aidn_pipeline.store.journal import (
@@ -51,7 +54,7 @@ class Records:
         offset, sequence = self._index.covered()
         known = (self._journal.end, self._journal.sequence)
         covered = (offset, sequence)
-        if covered != known:
+        if covered != known or self._journal.was_cut():
             if self._ends_a_line(offset, sequence):
                 self._journal.seek(offset, sequence)
             else:
@@ -144,7 +147,10 @@ class Records:
             return dict(self._waiting[kind, key])
         self._catch_up()
         place = self._index.place(kind, key)
-        line = self._read(place) if place else None
+        line = None
+        if place:
+            with suppress(CorruptObject):  # perhaps it is only the index that is wrong
+                line = self._read(place)
         if line and (line.payload["kind"], line.payload["key"]) == (kind, key):
             return dict(line.payload["value"])
         if not place and not self._journal_names(kind, key):
@@ -155,9 +161,22 @@ class Records:
         return dict(lines[-1]) if lines else None
 
     def _read(self, place: tuple[int, int]) -> Line | None:
+        """The line at a place that the index gave; None if none can be there.
+
+        Raises:
+            CorruptObject: if the line is damaged, or the place is wrong.
+        """
         offset, size = place
         inside = offset >= 0 and 0 < size <= self._journal.end - offset
         return self._journal.read(offset, size) if inside else None
+
+    def _lines(self, places: Callable[[], Iterable[tuple[int, int]]]) -> list[Line]:
+        try:
+            return [line for line in map(self._read, places()) if line]
+        except CorruptObject:
+            # Perhaps it is only the index that is wrong.
+            self.rebuild()
+            return [line for line in map(self._read, places()) if line]
 
     def _journal_names(self, kind: str, key: str) -> bool:
         # An index that lost a row must not make anything run again.
@@ -186,9 +205,8 @@ class Records:
             if kind == "stage" and fact[column] == value:
                 yield StageRecord.from_json(fact)
         self._catch_up()
-        for place in self._index.places_by(column, value):
-            line = self._read(place)
-            if line and line.payload["kind"] == "stage":
+        for line in self._lines(lambda: self._index.places_by(column, value)):
+            if line.payload["kind"] == "stage":
                 yield StageRecord.from_json(line.payload["value"])
 
     def runs(self, limit: int, *, recipe: str = "", beginning: str = "") -> list[dict[str, Any]]:
@@ -201,12 +219,12 @@ class Records:
         """
         self._catch_up()
         if recipe:
-            places = self._index.runs_of(recipe, limit)
+            places = partial(self._index.runs_of, recipe, limit)
         elif beginning:
-            places = self._index.runs_like(beginning, limit)
+            places = partial(self._index.runs_like, beginning, limit)
         else:
-            places = self._index.runs(limit)
-        found = [line.payload["value"] for line in map(self._read, places) if line]
+            places = partial(self._index.runs, limit)
+        found = [line.payload["value"] for line in self._lines(places)]
         return [dict(run) for run in found if not recipe or run["recipe"] == recipe]
 
     def count_runs(self) -> int:

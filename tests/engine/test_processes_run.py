@@ -191,7 +191,9 @@ def test_an_interrupted_training_saves_a_checkpoint_and_goes_on_from_it(tmp_path
         stdout=subprocess.DEVNULL,
     )
     until = time.monotonic() + 60
-    while not list(project.glob(".aidn/work/*/checkpoints/*")) and time.monotonic() < until:
+    while (
+        not list((project / ".aidn" / "work").glob("*/checkpoints/*")) and time.monotonic() < until
+    ):
         time.sleep(0.02)
     runner.send_signal(signal.SIGINT)
     assert runner.wait(30) == 130

@@ -1,5 +1,6 @@
 """The index covers the journal without holes, whatever other processes do to its file."""
 
+import os
 import sqlite3
 
 from aidn_pipeline.core.record import RunRecord
@@ -56,3 +57,32 @@ def test_what_a_power_cut_left_of_the_index_is_not_believed(tmp_path):
     db.close()
     with Store.open(tmp_path / "s") as store:
         assert [run["run"] for run in store.records.runs(5)] == ["b", "a"]
+
+
+def test_a_wrong_place_in_the_index_is_no_damage_of_the_journal(tmp_path):
+    with Store.open(tmp_path / "s") as store:
+        for name in "abc":
+            run = RunRecord(run=name, recipe="toy", status="done", started=1.0)
+            store.records.append("run", name, run.to_json())
+    for read in (
+        lambda records: [run["run"] for run in records.runs(5)],
+        lambda records: [records.get("run", name)["run"] for name in "cba"],
+    ):
+        with sqlite3.connect(tmp_path / "s" / "index.sqlite") as db:
+            db.execute("UPDATE line SET offset = offset + 1")
+        db.close()
+        with Store.open(tmp_path / "s") as store:
+            assert read(store.records) == ["c", "b", "a"]
+
+
+def test_lines_that_their_writer_took_back_are_forgotten_by_others(tmp_path):
+    with Store.open(tmp_path / "s") as one, Store.open(tmp_path / "s") as two:
+        one.records.append("note", "a", {"n": 1})
+        whole = one.records.path.stat().st_size
+        one.records.append("note", "b", {"n": 2})
+        assert two.records.get("note", "b") == {"n": 2}
+        # As after no space for the rest of a group.
+        os.truncate(one.records.path, whole)
+        assert two.records.get("note", "b") is None
+        two.records.append("note", "c", {"n": 3})
+        assert [two.records.get("note", key) for key in "abc"] == [{"n": 1}, None, {"n": 3}]

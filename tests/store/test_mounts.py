@@ -74,6 +74,13 @@ def test_on_a_network_another_machine_is_refused_by_name(root, tmp_path):
     assert str(root / "machine") in raised.value.remedy
 
 
+def test_on_a_network_an_owner_that_is_not_told_is_not_this_machine(root, tmp_path):
+    network = planted(tmp_path, "2 1 0:5 / {} rw - nfs4 server:/x rw")
+    (root / "machine").write_text("")
+    with pytest.raises(NoLocks, match="belongs to a machine that is not named"):
+        refuse_unsafe(root, Disk(), network)
+
+
 def test_locks_that_cannot_be_taken_are_told(tmp_path):
     # Where locks do not work the kernel says so of the file; a folder has none either.
     assert lock_problem(tmp_path) != ""

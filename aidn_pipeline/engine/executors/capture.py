@@ -47,7 +47,8 @@ class Middle:
 def finish(path: Path) -> Path | None:
     """Makes a log what it stays; an empty one goes, and its folder if that was all."""
     if path.stat().st_size:
-        compact(path)
+        with suppress(OSError):  # where there is no room for a shorter one, the long one stays
+            compact(path)
         return path
     path.unlink()
     with suppress(OSError):
@@ -71,11 +72,16 @@ def compact(path: Path) -> int:
     tail = tail[tail.find(b"\n") + 1 :] or tail
     left_out = size - len(head) - len(tail)
     shorter = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(shorter, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(head)
-        file.write(f"\n... {left_out} bytes are left out here ...\n".encode())
-        file.write(tail)
-    shorter.replace(path)
+    try:
+        fd = os.open(shorter, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(head)
+            file.write(f"\n... {left_out} bytes are left out here ...\n".encode())
+            file.write(tail)
+        shorter.replace(path)
+    except OSError:
+        shorter.unlink(missing_ok=True)
+        raise
     return left_out
 
 

@@ -19,11 +19,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from aidn_pipeline.core.events import Event, event_to_json
-from aidn_pipeline.core.masking import MaskedStream
+from aidn_pipeline.core.masking import MaskedStream, masked_within
 from aidn_pipeline.engine.executors import linux
 from aidn_pipeline.engine.failure import error_to_json
 from aidn_pipeline.engine.stopping import StopFlag, listening
-from aidn_pipeline.engine.telling import without_secrets
 from aidn_pipeline.errors import AidnError, StageFailed
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -45,7 +44,9 @@ class Line:
 
     def write(self, value: Mapping[str, Any]) -> None:
         """Writes one line; called within a `write`, as by a signal's handler, it comes after it."""
-        self._waiting.append(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+        self._waiting.append(
+            json.dumps(value, separators=(",", ":"), default=_number).encode() + b"\n"
+        )
         if self._writing:
             return
         self._writing = True
@@ -56,6 +57,11 @@ class Line:
                     left = left[os.write(self._fd, left) :]
         finally:
             self._writing = False
+
+
+def _number(value: Any) -> Any:
+    """What JSON does not know: a number of numpy or torch is its plain one, the rest is text."""
+    return value.item() if getattr(value, "ndim", None) == 0 else str(value)
 
 
 def be_a_stage(
@@ -144,7 +150,7 @@ def _work(line: Line, work: Mapping[str, Any], request: Mapping[str, Any]) -> No
 
     def emit(event: Event) -> None:
         # Who reads it does not know what is secret here.
-        line.write({"event": event_to_json(without_secrets(event))})
+        line.write({"event": masked_within(event_to_json(event))})
 
     flag = StopFlag()
     # The runner tells people that it stops; the stage only has to hear of it.

@@ -21,6 +21,7 @@ from aidn_pipeline.engine.executors.connection import Connection
 from aidn_pipeline.engine.failure import error_from_json, error_to_json
 from aidn_pipeline.engine.stopping import GRACE_S
 from aidn_pipeline.errors import StageDied
+from aidn_pipeline.store.disk import typed
 from aidn_pipeline.store.logs import last_lines
 
 STEP_S = 0.25
@@ -98,7 +99,9 @@ class ProcessExecutor:
 
     def start(self, task: Task) -> None:
         """Asks the server for a process; the first task starts it."""
-        log = _temporary() if task.log is None else capture.open_log(task.log)
+        place = task.log or Path(tempfile.gettempdir())
+        with typed(place, "opening the log of a stage"):
+            log = _temporary() if task.log is None else capture.open_log(task.log)
         running = self._running[task.name] = Running(
             task=task,
             log=log,
@@ -106,7 +109,8 @@ class ProcessExecutor:
             started=time.monotonic(),
             oom_kills=linux.out_of_memory_kills(),
         )
-        self._launch(running)
+        with typed(place, "starting the process of a stage"):
+            self._launch(running)
 
     def wait(self, timeout_s: float | None) -> Sequence[Told | Ended]:
         """Blocks until a task told something or ended, or for `timeout_s`."""
@@ -140,7 +144,8 @@ class ProcessExecutor:
             self._server.end()
             self._server = None
         for running in self._running.values():
-            os.close(running.pipe)
+            if running.pipe >= 0:
+                os.close(running.pipe)
             os.close(running.log)
         self._running.clear()
 
