@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support import faultfs
 from support.calls import EXECUTOR, SCENARIOS
 from support.faultfs import Fault, Faults
+from support.series import Rows
 
 from aidn_pipeline.errors import AidnError, StorageFull, StorageUnwritable
 from aidn_pipeline.testing.faults import CRASHED
@@ -236,17 +237,12 @@ def points(
 
 def series(one: Series, wanted: Sequence[Point], results: Path | None) -> list[dict[str, Any]]:
     """The points; those that are in `results` already are not done again."""
-    lines = results.read_text().splitlines() if results and results.exists() else []
-    done = [json.loads(line) for line in lines]
-    known = {row["key"] for row in done}
+    done = Rows(results)
+    known = done.known("key")
     for point in wanted:
         if point.key in known:
             continue
-        row = one.hit(point)
-        done.append(row)
-        if results:
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        done.add(one.hit(point))
     return done
 
 

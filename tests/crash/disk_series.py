@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support import power
 from support.calls import PLAIN
+from support.series import Rows
 from support.source import ROOT
 
 PAGE = 4096
@@ -126,9 +127,8 @@ def one_size(recipe: str, size: int, expected: dict[str, Any]) -> dict[str, Any]
 
 def series(recipe: str, sizes: int, results: Path | None) -> list[dict[str, Any]]:
     """All sizes; those in `results` already are not done again."""
-    lines = results.read_text().splitlines() if results and results.exists() else []
-    done = [row for row in map(json.loads, lines) if row["recipe"] == recipe]
-    known = {row["size"] for row in done}
+    done = Rows(results)
+    known = {row["size"] for row in done if row["recipe"] == recipe}
     with disk(2**29) as folder:
         before = used(folder)
         code, said = run(recipe, folder)
@@ -141,12 +141,8 @@ def series(recipe: str, sizes: int, results: Path | None) -> list[dict[str, Any]
         size = before + int((after - before) * 1.5 * number / sizes) // PAGE * PAGE
         if size in known:
             continue
-        row = one_size(recipe, size, expected)
-        done.append(row)
-        if results:
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-    return done
+        done.add(one_size(recipe, size, expected))
+    return [row for row in done if row["recipe"] == recipe]
 
 
 def fill(folder: Path, *, leaving: int) -> None:

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.flip_project import ProjectBench
 from support.flip_store import StoreBench, written
 from support.flips import Bench, judged, places
+from support.series import Rows
 
 SHARE = 5
 """Of so many flips one is in the project, which takes longer."""
@@ -51,8 +52,7 @@ def benches(names: Sequence[str]) -> Iterator[dict[str, Bench]]:
 
 def series(flips: int, results: Path | None, names: Sequence[str]) -> list[dict[str, Any]]:
     """The whole series; as many of each bench as are in `results` already are passed over."""
-    lines = results.read_text().splitlines() if results and results.exists() else []
-    done = [json.loads(line) for line in lines]
+    done = Rows(results)
     parts = {name: 1 if name == "project" and len(names) > 1 else SHARE - 1 for name in names}
     with benches(names) as found:
         for name, bench in found.items():
@@ -60,11 +60,7 @@ def series(flips: int, results: Path | None, names: Sequence[str]) -> list[dict[
             before = sum(row["bench"] == name for row in done)
             for place in islice(places(bench), before, wanted):
                 verdict = judged(bench, place, writable(name))
-                row = {"bench": name, "good": verdict.good, **verdict.to_json()}
-                done.append(row)
-                if results:
-                    with results.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+                done.add({"bench": name, "good": verdict.good, **verdict.to_json()})
     return done
 
 

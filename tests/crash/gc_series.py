@@ -26,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from support.series import Rows
 from support.toys import INDEX, whole
 
 from aidn_pipeline.engine.run import RunResult, run_pipeline
@@ -192,17 +193,12 @@ def series(rounds: int, results: Path | None) -> list[dict[str, Any]]:
     for text in TEXTS:
         for steps in STEPS:
             undisturbed(text, steps)
-    lines = results.read_text().splitlines() if results and results.exists() else []
-    done = [json.loads(line) for line in lines]
-    known = {row["number"] for row in done}
+    done = Rows(results)
+    known = done.known("number")
     for number in range(rounds):
         if number in known:
             continue
-        row = one_round(number)
-        done.append(row)
-        if results:
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        done.add(one_round(number))
     return done
 
 

@@ -31,6 +31,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.killing import Run, Target, adopt_orphans, orphans
+from support.series import Rows
 from support.yard import Scenario, Yard
 
 from aidn_pipeline.engine.outcome import run_status
@@ -225,8 +226,7 @@ def series(
     names: Sequence[str], kills: int, results: Path | None, *, first: int = 0
 ) -> list[dict[str, Any]]:
     """The whole series; numbers that are in `results` already are not done again."""
-    lines = results.read_text().splitlines() if results and results.exists() else []
-    done = [json.loads(line) for line in lines]
+    done = Rows(results)
     number = max((row["number"] for row in done), default=first - 1)
     with yards(names) as found:
         deck = [yard for yard in found.values() for _ in range(yard.scenario.share)]
@@ -234,11 +234,7 @@ def series(
             number += 1
             yard = deck[number * 7919 % len(deck)]
             targets = TARGETS if yard.scenario.workers else TARGETS[:2]
-            row = Trial(yard, number, random.Random(number + 1).choice(targets)).row()
-            done.append(row)
-            if results:
-                with results.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+            done.add(Trial(yard, number, random.Random(number + 1).choice(targets)).row())
     return done
 
 

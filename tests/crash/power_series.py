@@ -44,6 +44,7 @@ from support.power import (
     prepare,
     state,
 )
+from support.series import Rows
 
 from aidn_pipeline.store.disk import Disk
 
@@ -208,17 +209,12 @@ def at_every_call(one: Series, stride: int) -> list[Cut]:
 
 def series(one: Series, cuts: Sequence[Cut], results: Path | None) -> list[dict[str, Any]]:
     """The cuts; those whose numbers are in `results` already are not done again."""
-    lines = results.read_text().splitlines() if results and results.exists() else []
-    done = [json.loads(line) for line in lines]
-    known = {row["number"] for row in done}
+    done = Rows(results)
+    known = done.known("number")
     for cut in cuts:
         if cut.number in known:
             continue
-        row = one.cut(cut)
-        done.append(row)
-        if results:
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        done.add(one.cut(cut))
     return done
 
 

@@ -1,15 +1,11 @@
 """A few of all mutating file calls are hit; the whole series is the script beside this file."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.faultfs import missing
-from support.source import ROOT
+from support.series import Rows, run_script
 
 SCRIPT = Path(__file__).with_name("call_series.py")
 
@@ -22,17 +18,9 @@ pytestmark = [
 
 def hit(results: Path, *arguments: str) -> list[dict[str, Any]]:
     """Rows of a series that was run as a person does it: it starts itself with the library."""
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--results", str(results), *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    rows = [json.loads(line) for line in results.read_text().splitlines()]
-    assert [row for row in rows if row["problems"]] == []
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(SCRIPT, "--results", str(results), *arguments, timeout_s=280)
+    rows = Rows(results)
+    assert rows
     return rows
 
 

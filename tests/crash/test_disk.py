@@ -1,6 +1,5 @@
 """A disk that is really full, or a file that may not grow; the long series is the script beside."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.calls import PLAIN
+from support.series import module_of
 from support.source import ROOT
 
 from aidn_pipeline.core.record import RunRecord
@@ -23,12 +23,7 @@ SCRIPT = Path(__file__).with_name("disk_series.py")
 
 @pytest.fixture(scope="module")
 def disk_series() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("disk_series", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(SCRIPT)
 
 
 @pytest.mark.crash

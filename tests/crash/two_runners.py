@@ -28,6 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.killing import Run, adopt_orphans, orphans
+from support.series import Rows
 from support.yard import Scenario, Yard
 
 RECIPE = ("recipe=small", "run.durability=process")
@@ -193,20 +194,15 @@ def can_refuse(yard: Yard) -> bool:
 
 def series(rounds: int, results: Path | None, kinds: Sequence[str]) -> list[dict[str, Any]]:
     """The whole series; numbers that are in `results` already are not done again."""
-    lines = results.read_text().splitlines() if results and results.exists() else []
-    done = [json.loads(line) for line in lines]
-    known = {row["number"] for row in done}
+    done = Rows(results)
+    known = done.known("number")
     with prepared() as yard:
         if not can_refuse(yard):
             print(f"no rounds of `{NO_WAIT}`: it is not known here")
             kinds = [kind for kind in kinds if kind != "refused"]
         for number in range(rounds):
             if number not in known:
-                row = Round(yard, number, kinds[number % len(kinds)]).row()
-                done.append(row)
-                if results:
-                    with results.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+                done.add(Round(yard, number, kinds[number % len(kinds)]).row())
     return done
 
 

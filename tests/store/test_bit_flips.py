@@ -1,15 +1,12 @@
 """One flipped bit anywhere: named, mended or harmless; the long series is a script."""
 
-import importlib.util
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from support.flip_store import StoreBench, served, written
 from support.flips import clone, flip, judged, places
+from support.series import module_of, run_script
 from support.source import ROOT
 from support.toys import INDEX, pipeline, stage, whole
 
@@ -23,11 +20,7 @@ SCRIPT = ROOT / "tests" / "crash" / "flip_series.py"
 
 
 def test_no_flipped_bit_of_a_store_is_served():
-    spec = importlib.util.spec_from_file_location("flip_series", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    flip_series = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(flip_series)
+    flip_series = module_of(SCRIPT)
     rows = flip_series.series(160, None, ["store"])
     assert [row for row in rows if not row["good"]] == []
     kinds = {row["kind"] for row in rows}
@@ -38,15 +31,7 @@ def test_no_flipped_bit_of_a_store_is_served():
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_flipped_bit_of_a_bundle_or_a_project_is_served():
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--flips", "40", "--only", "project"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=880,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(SCRIPT, "--flips", "40", "--only", "project")
 
 
 def test_a_store_that_does_not_look_at_its_bytes_is_found_out(tmp_path, monkeypatch):

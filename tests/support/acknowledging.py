@@ -15,7 +15,7 @@ from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec, PortRef, StageSpec
 from aidn_pipeline.core.stage import Job, NoInputs, Stage, StageContext
 from support import toys
-from support.toys import CountOut, FolderOut, GateIn, TextIn, TextOut, note
+from support.toys import CountOut, FolderOut, GateIn, TextIn, TextOut, begun, note
 
 SIZES = (0, 1, 4000, 70_000)
 """Bytes of the files of a folder and of a checkpoint: none, within a page, a page, several."""
@@ -72,14 +72,7 @@ class Tally(Stage[TextIn, CountOut]):
 
     def run(self, inputs: TextIn, ctx: StageContext) -> CountOut:
         work = ctx.workdir.parent.name
-        value, done = 0, 0
-        if ctx.predecessor:
-            done = int(ctx.predecessor.extends["steps"])
-            value = int(ctx.files(ctx.predecessor.outputs["file"])[""].read_bytes())
-        kept = [r for r in ctx.checkpoints.records() if r.info["step"] <= self.steps]
-        if kept and kept[-1].info["step"] > done:
-            done = kept[-1].info["step"]
-            value = int(ctx.checkpoints.open(kept[-1])["value"].read_bytes())
+        value, done = begun(ctx, self.steps)
         for step in range(done + 1, self.steps + 1):
             note(ctx, f"tally {self.by} {step}")
             value += self.by * step

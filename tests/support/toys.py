@@ -70,6 +70,19 @@ class CountOut:
     file: File
 
 
+def begun(ctx: StageContext, steps: int) -> tuple[int, int]:
+    """What was counted so far, and in how many steps: by shorter work, or until a checkpoint."""
+    value, done = 0, 0
+    if ctx.predecessor:
+        done = int(ctx.predecessor.extends["steps"])
+        value = int(ctx.files(ctx.predecessor.outputs["file"])[""].read_bytes())
+    kept = [r for r in ctx.checkpoints.records() if r.info["step"] <= steps]
+    if kept and kept[-1].info["step"] > done:
+        done = kept[-1].info["step"]
+        value = int(ctx.checkpoints.open(kept[-1])["value"].read_bytes())
+    return value, done
+
+
 @component("stage", "count")
 @dataclass(frozen=True, kw_only=True)
 class Count(Stage[TextIn, CountOut]):
@@ -79,14 +92,7 @@ class Count(Stage[TextIn, CountOut]):
     steps: int = setting(3, extends=True)
 
     def run(self, inputs: TextIn, ctx: StageContext) -> CountOut:
-        value, done = 0, 0
-        if ctx.predecessor:
-            done = int(ctx.predecessor.extends["steps"])
-            value = int(ctx.files(ctx.predecessor.outputs["file"])[""].read_bytes())
-        kept = [r for r in ctx.checkpoints.records() if r.info["step"] <= self.steps]
-        if kept and kept[-1].info["step"] > done:
-            done = kept[-1].info["step"]
-            value = int(ctx.checkpoints.open(kept[-1])["value"].read_bytes())
+        value, done = begun(ctx, self.steps)
         for step in range(done + 1, self.steps + 1):
             note(ctx, f"count {self.by} {step}")
             value += self.by * step
