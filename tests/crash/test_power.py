@@ -1,12 +1,11 @@
 """A few power cuts; the long series is the script beside this file."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from support.drive import missing
+from support.series import module_of
 from support.toys import INDEX, pipeline, stage
 
 from aidn_pipeline.engine.run import run_pipeline
@@ -19,14 +18,7 @@ CUTS = 8
 
 @pytest.fixture(scope="module")
 def power_series() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("power_series", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Its frozen values look their module up while they are made.
-    sys.modules["power_series"] = module
-    spec.loader.exec_module(module)
-    return module
+    return module_of(SCRIPT)
 
 
 @pytest.fixture(params=["ext4", "xfs"], scope="module")

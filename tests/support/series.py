@@ -59,5 +59,7 @@ def module_of(script: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    # Frozen values look their module up while they are made.
+    sys.modules[script.stem] = module
     spec.loader.exec_module(module)
     return module
