@@ -12,7 +12,14 @@ from aidn_pipeline.config.groups import about_group
 from aidn_pipeline.config.limits import AMOUNTS, CLAIM, RETRIES, TIMEOUT
 from aidn_pipeline.config.recipe import RUN_FIELDS
 from aidn_pipeline.config.reference import first_line
-from aidn_pipeline.config.schema_types import REFERENCE, Schema, Types, known, referring
+from aidn_pipeline.config.schema_types import (
+    REFERENCE,
+    UNKNOWN,
+    Schema,
+    Types,
+    known,
+    referring,
+)
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, Index, PortSpec
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -205,6 +212,7 @@ class _Document:
             "when": {
                 "description": "runs the stage only if this holds: `trainer.epochs > 5`",
                 "type": ["string", "boolean", "null"],
+                **({"not": UNKNOWN} if self._types.strict else {}),
             },
             "on_failure": {
                 "description": "`continue` goes on with what does not need it; what gathers goes "
@@ -217,7 +225,7 @@ class _Document:
         }
 
     def _port_value(self) -> Schema:
-        pattern = PORT if self._types.strict else rf"{PORT}|{REFERENCE}"
+        pattern = rf"^(?!\$\{{){PORT[1:]}" if self._types.strict else rf"{PORT}|{REFERENCE}"
         one: Schema = {
             "pattern": pattern,
             "patternErrorMessage": "write `STAGE.PORT`, with `?` if the stage may be missing",
