@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,8 +39,10 @@ FAMILY, FINGERPRINT = b',"family":"b3:', b'","fingerprint":"b3:'
 """What stands before the ids in the payload with a stage's record, as it is written by us."""
 HEX = 64
 """Digits of an id."""
-BASE_AT = len(KEY) + HEX + len(BASE)
-"""Where the id of the base begins."""
+KEY_AT, BASE_AT = len(KEY), len(KEY) + HEX + len(BASE)
+KEY_END, BASE_END = KEY_AT + HEX, BASE_AT + HEX
+FAMILY_BEFORE, FINGERPRINT_BEFORE = len(FAMILY) + HEX, len(FINGERPRINT)
+"""Where ids begin and end in it, and how much stands before others."""
 
 SCHEMA = {
     part.strip().replace(" IF NOT EXISTS", "")
@@ -103,21 +106,23 @@ def rows_of(path: Path, entries: Iterable[Entry]) -> Iterator[Row]:
 
 def _quick(entry: Entry) -> Row | None:
     sequence, offset, size, body, _ = entry
-    key, base = body[len(KEY) : len(KEY) + HEX], body[BASE_AT : BASE_AT + HEX]
-    if not (body.startswith(KEY) and body.startswith(BASE, len(KEY) + HEX)):
+    if not (body.startswith(KEY) and body.startswith(BASE, KEY_END)):
         return None
+    key, base = body[KEY_AT:KEY_END], body[BASE_AT:BASE_END]
     # A record's fingerprint is its key, and its family stands before it.
-    end = body.find(key, BASE_AT + HEX) - len(FINGERPRINT)
+    at = body.find(key, BASE_END)
+    end = at - FINGERPRINT_BEFORE
+    start = end - FAMILY_BEFORE
+    if start < BASE_END or not body.startswith(FAMILY, start) or body[end:at] != FINGERPRINT:
+        return None
     family = body[end - HEX : end]
-    around = body[end - HEX - len(FAMILY) : end + len(FINGERPRINT)]
-    found = end > BASE_AT and around == FAMILY + family + FINGERPRINT
-    if not (found and (key + base + family).isalnum()):
+    if not (key + base + family).isalnum():
         return None
     try:
-        numbers = [int(digits[:15], 16) for digits in (key, family, base)]
+        numbers = int(key[:15], 16), "stage", None, int(family[:15], 16), int(base[:15], 16)
     except ValueError:
         return None
-    return Row(numbers[0], "stage", None, numbers[1], numbers[2], sequence, offset, size)
+    return Row(*numbers, sequence, offset, size)
 
 
 def _slow(path: Path, entry: Entry) -> Row:
@@ -279,7 +284,7 @@ class JournalIndex:
             if fresh:
                 end, sequence = fresh[-1].offset + fresh[-1].size, fresh[-1].sequence
                 # In the order of the table, which is faster; the newest line of a key stands.
-                ordered = sorted({row.id: row for row in fresh}.values()) if anew else fresh
+                ordered = sorted(fresh, key=itemgetter(0)) if anew else fresh
                 self._db.executemany(
                     "INSERT OR REPLACE INTO line VALUES (?,?,?,?,?,?,?,?)", ordered
                 )
