@@ -192,6 +192,19 @@ Records that the packages named under `[tool.aidn]` of this workspace may be imp
 first. In CI set AIDN_TRUST=1 instead.
 """,
     ),
+    "completion": Word(
+        "completion",
+        "print what makes a shell complete commands: bash, zsh or fish",
+        """\
+aidn-run completion bash|zsh|fish
+
+Prints a script: verbs, flags, recipes, keys and their values, stages and runs complete on TAB.
+
+  bash   in ~/.bashrc:                      eval "$(aidn-run completion bash)"
+  zsh    in ~/.zshrc, behind `compinit`:    eval "$(aidn-run completion zsh)"
+  fish   in ~/.config/fish/config.fish:     aidn-run completion fish | source
+""",
+    ),
     "schema": Word(
         "schema",
         "print a JSON Schema: recipe or run",

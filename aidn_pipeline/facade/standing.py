@@ -45,6 +45,27 @@ def remember(arguments: list[str], result: AiModelResult, text: str, *, began_ns
 
 def _read(result: AiModelResult, workspace: Workspace, began_ns: int) -> Iterator[bytes]:
     """What was read: configs and code, data, the environment."""
+    yield from configs(workspace, began_ns)
+    for path in sorted(set(_data(result.config["stages"], workspace.index))):
+        yield from _content(workspace.project.root / path, began_ns)
+    for name in result.experiment_info.environment.get("variables", {}):
+        yield memo.of_variable(name)
+    for path in sys.path:
+        if path.endswith(INSTALLED) and Path(path).is_dir():
+            yield memo.of_folder(path, b"i", before_ns=began_ns)
+
+
+def configs(workspace: Workspace, began_ns: int) -> Iterator[bytes]:
+    """What recipes, presets and components a project has rests on.
+
+    Args:
+        workspace: of the project.
+        began_ns: when they were begun to be read, in nanoseconds since the epoch.
+
+    Raises:
+        Changed: if one was changed since, or just before.
+        OSError: if one cannot be read.
+    """
     project = workspace.project
     roots = [*project.recipes_dirs, *project.conf_dirs, data_folder("recipes"), data_folder("conf")]
     named = {root.resolve(): None for root in roots}
@@ -54,13 +75,6 @@ def _read(result: AiModelResult, workspace: Workspace, began_ns: int) -> Iterato
     yield memo.of_file(str(data_folder("schemas") / "components.json"), before_ns=began_ns)
     if needs_trust(project):
         yield from _code(project, began_ns)
-    for path in sorted(set(_data(result.config["stages"], workspace.index))):
-        yield from _content(project.root / path, began_ns)
-    for name in result.experiment_info.environment.get("variables", {}):
-        yield memo.of_variable(name)
-    for path in sys.path:
-        if path.endswith(INSTALLED) and Path(path).is_dir():
-            yield memo.of_folder(path, b"i", before_ns=began_ns)
 
 
 def _around(project: Project, began_ns: int) -> Iterator[bytes]:
