@@ -237,9 +237,7 @@ class _Historian:
             spec = self._library.index.get("stage", str(use.value)) if use is not None else None
             fields = spec.fields if spec is not None else ()
             given: list[tuple[Kind, str, str]] = [("repeated", "matrix", "")]
-            given.extend(
-                ("searched", f.name, f"{f.masks}.") for f in fields if f.masks is not None
-            )
+            given.extend(("searched", f.name, f"{f.masks}.") for f in fields if f.masks is not None)
             for kind, field, prefix in given:
                 values = stage.get(field)
                 for key, node in values.children() if values is not None else ():
