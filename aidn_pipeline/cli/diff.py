@@ -155,7 +155,8 @@ def summary(found: Comparison) -> str:
     )
     if figures:
         best = figures[0]
-        line += f"; {best.name} {_number(best.old)} -> {_number(best.new)} {delta(best)}".rstrip()
+        values = f"{best.name} {_number(best.old)} -> {_number(best.new)}"
+        line += "; " + ", ".join(filter(None, (values, delta(best))))
     elif any(figure.differs for figure in found.metrics):
         line += "; metrics differ"
     elif found.metrics:

@@ -71,7 +71,8 @@ def _text(graph: Graph, wanted: str, *, fenced: bool) -> str:
     if wanted == "mermaid":
         text = mermaid.drawn(graph)
         return f"```mermaid\n{text}```\n" if fenced else text
-    return "\n".join(map(printable, terminal.drawn(graph, unicode=_has_signs()))) + "\n"
+    lines = [*terminal.drawn(graph, unicode=_has_signs()), "", terminal.counts(graph)]
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def _has_signs() -> bool:

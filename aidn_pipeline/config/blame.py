@@ -121,7 +121,8 @@ class _Historian:
         for key, child in node.children():
             here = (*keys, key)
             if isinstance(child.value, str) and not REFERENCE.search(child.value):
-                item = self._field(here)
+                fields = (self._field(here[:n]) for n in range(len(here), 0, -1))
+                item = next(filter(None, fields), None)
                 if item is not None and "secret" in json.dumps(item[1].type):
                     keep_out(child.value)
             self._keep_secrets_out(child, here)

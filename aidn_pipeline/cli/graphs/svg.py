@@ -14,7 +14,7 @@ LINE, PADDING, GAP_X, GAP_Y, MARGIN = 17, 9, 64, 18, 24
 BOX_HEIGHT = 2 * LINE + 2 * PADDING
 PASSING = 12
 """Height of the place of an edge that passes a column."""
-CHARACTER = 7.3
+CHARACTER = 7.9
 """Width of a character of a name, in the fonts that may be there."""
 LEAST, MOST = 96, 300
 """Width of a box."""

@@ -5,7 +5,7 @@ A lane belongs to a stage that something below still needs.
 
 from collections.abc import Iterator, Sequence
 
-from aidn_pipeline.cli.graphs.shape import Graph, Node
+from aidn_pipeline.cli.graphs.shape import RANK, Graph, Node
 from aidn_pipeline.cli.text import printable
 
 SIGNS = {"run": "●", "resume": "◐", "wait": "○", "reuse": "✓", "skip": "-"}
@@ -14,8 +14,7 @@ ASCII = str.maketrans("│─├┤┬┴┼╭╮╰╯", "|-++++++++'")
 WIDTH = 79
 MOST_LANES = 16
 """Lanes that are drawn; where more would be needed a list says it better."""
-NEEDS = 40
-"""Characters of what a stage needs."""
+MORE = " and 9999 more"
 
 
 def drawn(graph: Graph, *, unicode: bool) -> list[str]:
@@ -36,15 +35,33 @@ def drawn(graph: Graph, *, unicode: bool) -> list[str]:
         signs = SIGNS if unicode else PLAIN
         line = line.replace("@", signs[node.state]) if lanes is not None else signs[node.state]
         found += [text.rstrip() for text in above]
-        text = f"{line:<{left}}  {printable(node.name):<{name}}  {node.label:<{state}}"
-        found.append(f"{text}  {_needs(graph, at)}".rstrip())
-    return found if unicode else [line.translate(ASCII) for line in found]
+        text = f"{line:<{left}}  {printable(node.name):<{name}}  {node.label:<{state}}  "
+        found.append(f"{text}{_needs(graph, at, room=WIDTH - len(text))}".rstrip())
+    return found if unicode else [line.translate(ASCII).replace("←", "<-") for line in found]
 
 
-def _needs(graph: Graph, at: int) -> str:
+def counts(graph: Graph) -> str:
+    """The last line: how many stages, and what a run would do with them."""
+    states: dict[str, int] = {}
+    for node in graph.nodes:
+        for state, number in node.states.items():
+            states[state] = states.get(state, 0) + number
+    total = sum(states.values())
+    told = ", ".join(f"{states[state]} {state}" for state in RANK if state in states)
+    return f"{total} stage{'' if total == 1 else 's'}: {told}" if total else "no stages"
+
+
+def _needs(graph: Graph, at: int, *, room: int) -> str:
+    """What a node needs, as far as there is room for it; never less than the first."""
     told = [f"{_base(graph.nodes[n])}.{'+'.join(ports)}" for n, ports in graph.needs[at].items()]
-    text = printable(", ".join(told))
-    return f"← {text}" if told else ""
+    count = len(told)
+    room -= len("← ")
+    if len(", ".join(told)) > room:
+        room -= len(MORE)
+    while count > 1 and len(", ".join(told[:count])) > room:
+        count -= 1
+    more = f" and {len(told) - count} more" if count < len(told) else ""
+    return printable(f"← {', '.join(told[:count])}{more}") if told else ""
 
 
 def _base(node: Node) -> str:
