@@ -1,11 +1,13 @@
 """`aidn-run why STAGE [recipe=NAME ...] [--run RUN]`: why a stage would run, or ran."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aidn_pipeline.cli.arguments import parse
+from aidn_pipeline.cli.cells import called, shortened, together
 from aidn_pipeline.cli.grid import grid
 from aidn_pipeline.cli.subject import Subject, one_name, subject
 from aidn_pipeline.cli.text import ago, printable, seconds
@@ -26,6 +28,7 @@ from aidn_pipeline.facade.runs import find_run
 from aidn_pipeline.facade.workspace import Workspace
 
 FLAGS: Mapping[str, Any] = {"--run": "value", "--json": "switch"}
+CELL = re.compile(r"\[[^\[\]]*\]")
 SHORT = 11
 """Characters of a digest that are shown."""
 
@@ -46,14 +49,29 @@ def main(given: Sequence[str]) -> int:
         objects = [one.to_json(parts) for one, parts in told]
         print(json.dumps(objects[0] if len(objects) == 1 else {"format": 1, "stages": objects}))
         return 0
-    blocks = ["\n".join(_told(one, parts, found)) for one, parts in told]
+    by_name = {one.row.name: (one, parts) for one, parts in told}
+    alike = {name: _gist(one) for name, (one, _) in by_name.items()}
+    blocks = []
+    for cells in together(by_name, alike):
+        first, parts = by_name[cells[0]]
+        blocks.append("\n".join(_told(first, parts, found, called(cells))))
     print(printable("\n\n".join(blocks)))
     return 0
 
 
-def _told(one: Explanation, parts: Mapping[str, Sequence[str]], found: Subject) -> Iterator[str]:
+def _gist(one: Explanation) -> object:
+    """What is the same for cells that are told of together."""
+    changes = tuple(str(change) for change in one.differences)
+    needed = [(u.port, u.action, CELL.sub("", u.reason)) for u in one.upstream]
+    return (one.row.action, one.row.progress, one.missing, changes, tuple(needed))
+
+
+def _told(
+    one: Explanation, parts: Mapping[str, Sequence[str]], found: Subject, name: str
+) -> Iterator[str]:
+    """About a stage, or about the first of cells that are alike."""
     row = one.row
-    yield f"{row.name}: {_says(one)}"
+    yield f"{name}: {_says(one)}"
     if one.record is not None and (said := one.record.accepted) and not one.record.is_withdrawn:
         yield f"  accepted by {said['by']}, {ago(time.time() - said['at'])}: {said['reason']}"
         yield from (f"    {change}" for change in said["changes"])
@@ -67,9 +85,37 @@ def _told(one: Explanation, parts: Mapping[str, Sequence[str]], found: Subject) 
     needed = [u for u in one.upstream if u.action != "reuse"]
     if needed:
         yield "what it needs"
-        rows = [[u.reference, u.action, u.reason] for u in needed]
-        yield from grid(rows, indent="  ")
+        yield from grid(_needs(needed, folded=name != row.name), indent="  ")
     yield from _next(one, needed, found)
+
+
+def _needs(needed: Sequence[Upstream], *, folded: bool) -> list[list[str]]:
+    """What a stage needs that would run; cells that do so for the same reason are one row.
+
+    Args:
+        needed: by the stage, or by the first of cells that are told of together.
+        folded: whether it is such a cell.
+    """
+    ports: dict[str, dict[str, None]] = {}
+    by_stage: dict[str, Upstream] = {}
+    for one in needed:
+        stage, _, port = one.reference.removesuffix("?").rpartition(".")
+        ports.setdefault(stage, {})[port] = None
+        by_stage[stage] = one
+    alike = {name: (u.action, CELL.sub("", u.reason)) for name, u in by_stage.items()}
+    rows = []
+    for names in together(by_stage, alike):
+        first = by_stage[names[0]]
+        name = called(names) if len(names) > 1 or not folded else CELL.sub("", names[0])
+        reason = shortened(first.reason)
+        rows.append(
+            [
+                f"{name}.{'+'.join(ports[names[0]])}",
+                first.action,
+                CELL.sub("", reason) if folded else reason,
+            ]
+        )
+    return rows
 
 
 def _says(one: Explanation) -> str:

@@ -128,6 +128,13 @@ def _fitting(one: Explanation, store: Store, index: Index, stages: Sequence[str]
         )
     if one.record is not None and not one.record.is_withdrawn:
         raise _refused(name, f"{one.row.reason}: it has a result of its own", "run it")
+    further = [d for d in one.differences if d.kind == "config" and d.name in one.identity.extends]
+    if further:
+        raise _refused(
+            name,
+            f"it goes another way: {', '.join(map(str, further))}",
+            "run it: a longer run goes on from the last result",
+        )
     if told := list(_other_bytes(one, store, index)):
         raise _refused(
             name,

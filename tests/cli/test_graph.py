@@ -141,11 +141,11 @@ def test_a_graph_that_github_would_not_draw_is_told(drawn):
     assert mermaid.refused(mermaid.drawn(folded), folded) == ""
 
 
-def boxes(text: str) -> list[tuple[float, float, float, float]]:
+def boxes(text: str) -> list[list[float]]:
     tree = ET.fromstring(text)
     found = [group.find(f"{SVG}rect") for group in tree.iter(f"{SVG}g")]
     return [
-        tuple(float(rect.attrib[key]) for key in ("x", "y", "width", "height"))
+        [float(rect.attrib[key]) for key in ("x", "y", "width", "height")]
         for rect in found
         if rect is not None
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.command import aidn
+from support.command import QUICK, aidn
 from support.source import ROOT
 
 Aidn = Callable[..., str]
@@ -165,6 +165,29 @@ def test_accepted_stages_are_reused_by_the_next_run_which_says_so(project, say):
     assert undone[1].startswith("withdrawn: parts runs again (n was renamed")
     assert say("why", "parts")[1].startswith("parts: would run: 1 thing changed")
     assert "withdrawn since" in say("show")[1]
+
+
+def test_cells_that_do_the_same_for_the_same_reason_are_told_of_together(empty, say):
+    words = ("recipe=wine_kfold",)
+    out = say("why", "train", *words)[1]
+    assert out.startswith("train[fold=0..4]: would run: it was not run before")
+    assert "  prepare.dataset  run  not run before" in out
+    out = say("why", "aggregate", *words)[1]
+    assert "  evaluate[fold=0..4].metrics  run" in out
+    assert "  aggregate.metrics+report" in say("why", "register", *words)[1]
+    assert say("why", "train[fold=2]", *words)[1].startswith("train[fold=2]: would run")
+
+
+def test_a_training_is_kept_although_its_configuration_changed(copied, say):
+    changed = [word for word in QUICK if word != QUICK[0]]
+    words = (QUICK[0], *changed, "trainer.batch_size=16")
+    assert say("accept", "train", *words, "--reason", "a trial of accepting")[0] == 0
+    rows = [line.split()[:2] for line in say("plan", *words)[1].splitlines()[1:7]]
+    assert {action for _, action in rows} == {"reuse"}
+    assert say(*words)[0] == 0
+    assert say("gc", "--apply", "--keep-runs", "1")[0] == 0
+    assert say("check")[0] == 0
+    assert "trainer.batch_size 32 -> 16" in say("why", "train", *words)[1]
 
 
 def test_programs_read_what_was_accepted(project, say):

@@ -121,8 +121,23 @@ def test_a_result_of_its_own_takes_the_place_of_a_withdrawn_one(home):
 
 def test_a_withdrawn_result_is_not_continued_from(home):
     accepted(home, counted(by=6), "count")
+    assert planned(home, counted(by=6, steps=9))["count"] == "resume"
     withdrawn(home, counted(by=6), "count")
     assert planned(home, counted(by=6, steps=9))["count"] == "run"
+
+
+def test_unfinished_work_is_kept_where_the_result_was_withdrawn(home):
+    (said,) = accepted(home, counted(by=6), "count")
+    with Store.open(home, durability="process") as store:
+        record = store.records.stage(said.fingerprint)
+        assert record is not None
+        work = store.work(record.family.removeprefix("b3:"))
+        work.begin(said.fingerprint)
+        work.append({"kind": "sweep"})
+    withdrawn(home, counted(by=6), "count")
+    with Store.open(home, durability="process") as store:
+        store.recover()
+        assert work.folder.is_dir()
 
 
 def test_nothing_is_withdrawn_that_was_not_accepted(home):
@@ -210,6 +225,11 @@ def test_damaged_outputs_are_refused(home):
     path.write_bytes(b"X" * path.stat().st_size)
     with pytest.raises(CorruptObject):
         accepted(home, counted(by=6), "count")
+
+
+def test_another_number_of_steps_is_refused_for_it_is_continued(home):
+    assert "it goes another way: steps 3 -> 9" in refusal(home, counted(steps=9), "count")
+    assert planned(home, counted(steps=9))["count"] == "resume"
 
 
 def test_a_stage_without_a_result_is_refused(home):
