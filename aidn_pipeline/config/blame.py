@@ -10,6 +10,7 @@ from aidn_pipeline.config.compose import Composed, compose
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.origins import shown
+from aidn_pipeline.config.recipe import RUN_FIELDS
 from aidn_pipeline.config.references import PATH, keys_of, split, target
 from aidn_pipeline.config.tree import Node, find, wrap
 from aidn_pipeline.core.describe import component_group
@@ -187,10 +188,9 @@ class _Historian:
     def _was_there(self, keys: Keys) -> bool:
         return any(find(tree, list(keys)) is not None for _, tree in self._composed.steps)
 
-    def _history(self, keys: Keys, item: tuple[ComponentSpec, FieldSpec] | None) -> Iterator[Entry]:
+    def _history(self, keys: Keys, item: tuple[str, FieldSpec] | None) -> Iterator[Entry]:
         if item is not None and not item[1].required:
-            value = item[1].default
-            yield Entry(kind="default", value=value, origin=f"default of {item[0].key}")
+            yield Entry(kind="default", value=item[1].default, origin=f"default of {item[0]}")
         base = find(self._composed.base, list(keys))
         if base is not None:
             yield _entry(base)
@@ -284,11 +284,14 @@ class _Historian:
         except UnknownKey:
             return Blame(key=path, path=path)
 
-    def _field(self, keys: Keys) -> tuple[ComponentSpec, FieldSpec] | None:
-        """The field of a component that stands at the key, if there is one."""
+    def _field(self, keys: Keys) -> tuple[str, FieldSpec] | None:
+        """The field that stands at the key, if there is one, and what has it."""
+        if keys[:1] == ("run",):
+            found = (field for field in RUN_FIELDS if keys[1:] == (field.name,))
+            return next((("a run", field) for field in found), None)
         spec = self._component(keys[:-1])
         item = spec.field(keys[-1]) if spec is not None else None
-        return (spec, item) if spec is not None and item is not None else None
+        return (spec.key, item) if spec is not None and item is not None else None
 
     def _component(self, keys: Keys) -> ComponentSpec | None:
         if not keys:
@@ -327,6 +330,7 @@ class _Historian:
         node = find(self._composed.tree, list(keys[:-1]))
         names = list(node.value) if node is not None and node.is_mapping else []
         names += [item.name for item in above.fields] if above is not None else []
+        names += [item.name for item in RUN_FIELDS] if keys[:-1] == ("run",) else []
         prefix = "".join(f"{k}." for k in keys[:-1])
         near = get_close_matches(keys[-1], names, 1)
         if ends:

@@ -110,6 +110,16 @@ def test_the_default_of_a_component_is_found_where_nobody_wrote_the_key(asked):
     assert history(found) == [("default", False, "default of optimizer/adamw")]
 
 
+def test_keys_of_a_run_have_a_history_too(asked):
+    assert history(asked("run.smoke", "run.smoke=true")) == [
+        ("default", False, "default of a run"),
+        ("set", True, "override run.smoke=true"),
+    ]
+    with pytest.raises(UnknownKey) as error:
+        asked("run.smok")
+    assert error.value.remedy == "did you mean `run.smoke`?"
+
+
 def test_the_options_of_a_group_are_its_history(asked):
     found = asked("model", "model=cnn")
     assert history(found)[:2] == [
