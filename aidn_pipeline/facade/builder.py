@@ -1,9 +1,11 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aidn_pipeline.config.frozen import recipe_text
@@ -31,7 +33,7 @@ from aidn_pipeline.facade.outputs import metrics_of, newest
 from aidn_pipeline.facade.overrides import as_overrides, components_in
 from aidn_pipeline.facade.predictor import hand_over
 from aidn_pipeline.facade.result import AiModelResult
-from aidn_pipeline.facade.workspace import BUNDLES, Workspace, empty_store
+from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -180,7 +182,7 @@ class AiModelBuilder:
 
     def _planned(self, spec: PipelineSpec, index: Index) -> Plan:
         # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
-        with self._store(spec) if self.workspace.has_store else empty_store() as store:
+        with self._store(spec) if self.workspace.has_store else _empty_store() as store:
             force = spec.run.get("force", ())
             return make_plan(spec, store, index, self.workspace.project.root, force=force)
 
@@ -311,7 +313,7 @@ class AiModelBuilder:
 
     def _store(self, spec: PipelineSpec) -> AbstractContextManager[Store]:
         if spec.run.get("smoke"):
-            return empty_store()
+            return _empty_store()
         return self.workspace.open_store(spec.run.get("durability", "full"))
 
     def _facts(self, spec: PipelineSpec) -> dict[str, Any]:
@@ -341,6 +343,12 @@ def _key(target: Any) -> tuple[str, str]:
     mark = mark_of(target)
     assert mark is not None
     return mark.group, mark.name
+
+
+@contextmanager
+def _empty_store() -> Iterator[Store]:
+    with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
+        yield store
 
 
 def _refuse_links(folder: Path, parent: Path) -> None:
