@@ -44,6 +44,8 @@ def _told(one: Blame, indent: str = "") -> Iterator[str]:
         return
     if one.leaves:
         yield f"{indent}{one.path}:"
+    elif one.history[-1].kind == "removed":
+        yield f"{indent}{one.path} is removed"
     else:
         yield f"{indent}{one.path} = {said(one.value)}"
     inner = f"{indent}  "

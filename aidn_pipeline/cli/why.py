@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aidn_pipeline.cli.arguments import parse
@@ -23,6 +24,7 @@ from aidn_pipeline.facade.explaining import (
     explained,
     history,
     parts_of,
+    typed,
 )
 from aidn_pipeline.facade.runs import find_run
 from aidn_pipeline.facade.workspace import Workspace
@@ -44,7 +46,10 @@ def main(given: Sequence[str]) -> int:
     with builder.workspace.readable() as store:
         names = cells_of(spec, stage)
         explanations = list(explained(spec, store, index, project, names))
-    told = [(one, parts_of(one.differences, project)) for one in explanations]
+    told = [
+        (_with_choices(one, builder.overrides), parts_of(one.differences, project))
+        for one in explanations
+    ]
     if found.arguments.has("--json"):
         objects = [one.to_json(parts) for one, parts in told]
         print(json.dumps(objects[0] if len(objects) == 1 else {"format": 1, "stages": objects}))
@@ -57,6 +62,12 @@ def main(given: Sequence[str]) -> int:
         blocks.append("\n".join(_told(first, parts, found, called(cells))))
     print(printable("\n\n".join(blocks)))
     return 0
+
+
+def _with_choices(one: Explanation, overrides: Sequence[str]) -> Explanation:
+    """With `model=cnn` as the place of a component that was chosen by it, not its preset's file."""
+    found = [typed(d, overrides) if d.name.endswith(".use") else d for d in one.differences]
+    return replace(one, differences=tuple(found))
 
 
 def _gist(one: Explanation) -> object:

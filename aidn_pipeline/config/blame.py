@@ -231,7 +231,7 @@ class _Historian:
 
     def _varied(self, keys: Keys) -> Iterator[Entry]:
         """Spaces and matrices of stages that give the key other values."""
-        path, resolver = ".".join(keys), self._composed.resolver
+        path = ".".join(keys)
         stages = self._composed.tree.get("stages")
         for name, stage in stages.children() if stages is not None else ():
             use = stage.get("use")
@@ -244,7 +244,7 @@ class _Historian:
                 for key, node in values.children() if values is not None else ():
                     inside = ["stages", name, *f"{prefix}{key}".split(".")]
                     pinned = path in self._composed.pinned and "override" not in node.origin
-                    if not pinned and resolver.canonical(inside) == path:
+                    if not pinned and self._locate(inside)[0] == keys:
                         yield Entry(kind=kind, value=node.plain(), origin=shown(node.origin))
 
     def _referred(self, node: Node | None, above: tuple[str, ...]) -> tuple[Blame, ...]:

@@ -373,7 +373,7 @@ def history(record: Mapping[str, Any], store: Store, stage: str) -> History:
     found: list[Difference] = []
     if made is not None and before is not None and before.component == made.component:
         plain = differences(stage, before, made.hashed, made.extends, {})
-        found = [_typed(one, facts.get("overrides", ())) for one in plain]
+        found = [typed(one, facts.get("overrides", ())) for one in plain]
     return History(
         run=record["run"],
         stage=stage,
@@ -396,7 +396,7 @@ def _before(record: Mapping[str, Any], store: Store, stage: str) -> StageRecord 
     return None
 
 
-def _typed(one: Difference, overrides: Sequence[str]) -> Difference:
+def typed(one: Difference, overrides: Sequence[str]) -> Difference:
     """A difference with the override that made it: all of its origin that a run records."""
     for text in overrides:
         key, equals, value = text.lstrip("+").partition("=")

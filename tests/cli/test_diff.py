@@ -189,8 +189,18 @@ def test_two_figures_that_are_no_number_do_not_differ():
 def test_a_table_that_is_too_wide_goes_on_below():
     rows = [["key", "x" * 40, "y" * 40], ["k" * 50, "a", ""]]
     assert grid(rows, header=["a", "b", "c"], indent="  ") == [
+        "  a  b  c",
         f"  key  {'x' * 40}",
-        f"       {'y' * 40}",
-        f"  {'k' * 50}",
-        "       a",
+        f"     {'y' * 40}",
+        f"  {'k' * 50}  a",
+    ]
+
+
+def test_rows_that_fit_keep_their_columns_beside_one_that_does_not():
+    rows = [["a", "1", "x.yaml:1"], ["b" * 40, "2", "y.yaml:2" * 5], ["c", "30", "z.yaml:3"]]
+    assert grid(rows) == [
+        "a  1   x.yaml:1",
+        f"{'b' * 40}  2",
+        f"   {'y.yaml:2' * 5}",
+        "c  30  z.yaml:3",
     ]
