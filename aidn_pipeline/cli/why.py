@@ -27,7 +27,7 @@ from aidn_pipeline.facade.explaining import (
     typed,
 )
 from aidn_pipeline.facade.runs import find_run
-from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.facade.workspace import Workspace, empty_store
 
 FLAGS: Mapping[str, Any] = {"--run": "value", "--json": "switch"}
 CELL = re.compile(r"\[[^\[\]]*\]")
@@ -43,7 +43,8 @@ def main(given: Sequence[str]) -> int:
     stage = one_name(found, verb="why", noun="stage", example="train recipe=digits_train")
     builder = found.builder
     spec, index, project = builder.spec(), builder.index, builder.workspace.project
-    with builder.workspace.readable() as store:
+    smoke = bool(spec.run.get("smoke"))
+    with empty_store() if smoke else builder.workspace.readable() as store:
         names = cells_of(spec, stage)
         explanations = list(explained(spec, store, index, project, names))
     told = [
