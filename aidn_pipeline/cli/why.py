@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from aidn_pipeline.config.origins import shown
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.reasons import Difference, show
 from aidn_pipeline.errors import UsageError
+from aidn_pipeline.facade.accepting import is_acceptable
 from aidn_pipeline.facade.explaining import (
     Explanation,
     History,
@@ -47,6 +48,7 @@ def main(given: Sequence[str]) -> int:
     with empty_store() if smoke else builder.workspace.readable() as store:
         names = cells_of(spec, stage)
         explanations = list(explained(spec, store, index, project, names))
+        kept = {one.row.name for one in explanations if is_acceptable(one, store, index)}
     told = [
         (_with_choices(one, builder.overrides), parts_of(one.differences, project))
         for one in explanations
@@ -60,7 +62,8 @@ def main(given: Sequence[str]) -> int:
     blocks = []
     for cells in together(by_name, alike):
         first, parts = by_name[cells[0]]
-        blocks.append("\n".join(_told(first, parts, found, called(cells))))
+        lines = [*_told(first, parts, called(cells)), *_next(first, found, kept)]
+        blocks.append("\n".join(lines))
     print(printable("\n\n".join(blocks)))
     return 0
 
@@ -78,9 +81,7 @@ def _gist(one: Explanation) -> object:
     return (one.row.action, one.row.progress, one.missing, changes, tuple(needed))
 
 
-def _told(
-    one: Explanation, parts: Mapping[str, Sequence[str]], found: Subject, name: str
-) -> Iterator[str]:
+def _told(one: Explanation, parts: Mapping[str, Sequence[str]], name: str) -> Iterator[str]:
     """About a stage, or about the first of cells that are alike."""
     row = one.row
     yield f"{name}: {_says(one)}"
@@ -94,11 +95,9 @@ def _told(
     if one.missing:
         why = "removed by gc" if one.collected else "not in the store"
         yield f"  its outputs {', '.join(one.missing)}: {why}"
-    needed = [u for u in one.upstream if u.action != "reuse"]
-    if needed:
+    if needed := one.pending:
         yield "what it needs"
         yield from grid(_needs(needed, folded=name != row.name), indent="  ")
-    yield from _next(one, needed, found)
 
 
 def _needs(needed: Sequence[Upstream], *, folded: bool) -> list[list[str]]:
@@ -204,12 +203,15 @@ def _makers(port: str, upstream: Sequence[Upstream]) -> str:
     return f"made by {found[0]}{more}" if found else ""
 
 
-def _next(one: Explanation, needed: Sequence[Upstream], found: Subject) -> Iterator[str]:
-    if needed:
-        stage = needed[0].reference.rpartition(".")[0]
+def _next(one: Explanation, found: Subject, acceptable: Collection[str]) -> Iterator[str]:
+    if one.row.action in ("reuse", "skip"):
+        return
+    if one.pending:
+        stage = one.pending[0].reference.rpartition(".")[0]
         yield f"next: {found.command('why', stage)}"
-    elif one.differences and one.row.action in ("run", "resume"):
-        yield f"next: {found.command()}"
+        return
+    yield f"next: {found.command()}"
+    if one.row.name in acceptable:
         yield "      or, if that makes no difference to its result:"
         yield f"      {found.command('accept', one.row.name, '--reason', 'TEXT')}"
 

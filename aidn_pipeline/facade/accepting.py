@@ -105,6 +105,15 @@ def accept(
     return accepted
 
 
+def is_acceptable(one: Explanation, store: Store, index: Index) -> bool:
+    """Whether the last result of a stage may stand for it as it is now, if the user says so."""
+    try:
+        _fitting(one, store, index, ())
+    except UsageError:
+        return False
+    return one.row.action != "reuse"
+
+
 def _fitting(one: Explanation, store: Store, index: Index, stages: Sequence[str]) -> StageRecord:
     """The last result, if it may stand for the stage as it is now."""
     name, before = one.row.name, one.before
@@ -119,7 +128,7 @@ def _fitting(one: Explanation, store: Store, index: Index, stages: Sequence[str]
     if before is None or before.component != f"stage/{one.row.component}":
         raise _refused(name, "it has no earlier result of this recipe", "run it")
     if one.identity is None:
-        pending = [u.reference.rpartition(".")[0] for u in one.upstream if u.action != "reuse"]
+        pending = [upstream.reference.rpartition(".")[0] for upstream in one.pending]
         names = " ".join(dict.fromkeys([*pending, *stages]))
         raise _refused(
             name,

@@ -73,6 +73,11 @@ class Explanation:
     upstream: tuple[Upstream, ...]
     params: Mapping[str, Artifact]
 
+    @property
+    def pending(self) -> list[Upstream]:
+        """What it needs that would not be reused."""
+        return [one for one in self.upstream if one.action != "reuse"]
+
     def to_json(self, parts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """For programs; `parts` are names of what changed in the code, by file."""
         row, before = self.row, self.before

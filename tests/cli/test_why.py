@@ -64,6 +64,18 @@ def test_a_changed_key_is_told_with_both_values_and_its_place(project, say):
     assert out[-1].strip() == "aidn-run accept parts --reason TEXT recipe=plain"
 
 
+def test_accepting_is_offered_only_where_it_is_possible(project, say):
+    offered = "aidn-run accept"
+    assert offered in say("why", "parts", "stages.parts.count=9")[1]
+    assert offered not in say("why", "steps", "stages.steps.steps=9")[1]
+    assert offered not in say("why", "parts", "stages.text.size=20")[1]
+    edit(project, *RENAMED)
+    assert say("accept", "text", "steps", "--reason", "n was renamed")[0] == 0
+    external = say("why", "numbered")[1]
+    assert "code of stage/numbered" in external
+    assert offered not in external
+
+
 def test_an_override_is_the_place_of_its_value(project, say):
     out = say("why", "parts", "stages.parts.count=9")[1]
     assert "  count  8 -> 9  override stages.parts.count=9" in out
