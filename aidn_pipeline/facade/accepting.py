@@ -20,7 +20,13 @@ from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.fingerprint import Identity
 from aidn_pipeline.engine.perform import UNKNOWN, busy
 from aidn_pipeline.errors import UsageError
-from aidn_pipeline.facade.explaining import Explanation, cells_of, explained
+from aidn_pipeline.facade.explaining import (
+    Explanation,
+    cells_of,
+    explained,
+    in_words,
+    parts_of,
+)
 from aidn_pipeline.store.store import Store
 
 
@@ -99,7 +105,7 @@ def accept(
         held = set[str]()
         for one in todo:
             _lock(one, store, locks, held)
-        accepted = [_record(one, store, given) for one in todo]
+        accepted = [_record(one, store, project, given) for one in todo]
         # One group of lines: all of them or none, whatever ends this process.
         store.records.flush()
     return accepted
@@ -200,9 +206,10 @@ def _sure(one: Explanation) -> tuple[Identity, StageRecord]:
     return one.identity, one.before
 
 
-def _record(one: Explanation, store: Store, given: Mapping[str, Any]) -> Accepted:
+def _record(one: Explanation, store: Store, project: Project, given: Mapping[str, Any]) -> Accepted:
     identity, before = _sure(one)
-    changes = tuple(map(str, one.differences))
+    parts = parts_of(one.differences, project)
+    changes = [in_words(difference, parts) for difference in one.differences]
     of = before.accepted["of"] if before.accepted else before.fingerprint
     record = StageRecord(
         fingerprint=identity.fingerprint,
@@ -212,7 +219,7 @@ def _record(one: Explanation, store: Store, given: Mapping[str, Any]) -> Accepte
         hashed=identity.hashed,
         extends=identity.extends,
         outputs=before.outputs,
-        observed={**before.observed, "accepted": {"of": of, "changes": list(changes), **given}},
+        observed={**before.observed, "accepted": {"of": of, "changes": changes, **given}},
     )
     store.records.add("stage", record.fingerprint, record.to_json())
     return _told(one.row.name, record)

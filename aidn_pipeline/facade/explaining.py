@@ -312,6 +312,14 @@ def parts_of(found: Sequence[Difference], project: Project) -> dict[str, list[st
     return parts
 
 
+def in_words(one: Difference, parts: Mapping[str, Sequence[str]]) -> str:
+    """A difference as a sentence, with the names of what changed in the code."""
+    if not one.files:
+        return str(one)
+    named = (f"{f} ({', '.join(parts[f])})" if parts.get(f) else f for f in one.files)
+    return f"code of {one.name} changed: {', '.join(named)}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """Why a stage of a finished run did what it did.

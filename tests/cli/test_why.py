@@ -165,7 +165,7 @@ def test_accepted_stages_are_reused_by_the_next_run_which_says_so(project, say):
     names = ("text", "parts", "steps")
     code, out, _ = say("accept", *names, "--reason", "n was renamed")
     assert code == 0
-    assert "code of stage/parts changed: plain/stages.py" in out
+    assert "code of stage/parts changed: plain/stages.py (Split.run())" in out
     rows = [line.split(maxsplit=2)[:2] for line in say("plan", "recipe=plain")[1].splitlines()]
     assert rows[1:4] == [["text", "reuse"], ["parts", "reuse"], ["steps", "reuse"]]
     run_again(project)
