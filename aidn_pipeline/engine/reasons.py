@@ -81,7 +81,7 @@ def differences(
     found += [
         Difference(kind=kind, name=path, old=a, new=b)
         for kind, path, a, b in (
-            *code_changes(before.get("versions", {}), hashed["versions"]),
+            *_changed_code(before.get("versions", {}), hashed["versions"]),
             *_changed("package", before.get("packages", {}), hashed["packages"]),
             *_changed("file", before.get("files", {}), hashed["files"]),
         )
@@ -101,8 +101,13 @@ def differences(
 Change: TypeAlias = tuple[Literal["code", "package", "file", "input"], str, Any, Any]
 
 
-def code_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """What changed in the code of the components that are in both."""
+def code_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What changed in the code of the components that are in both, in sentences."""
+    for kind, name, before, now in _changed_code(old, new):
+        yield str(Difference(kind=kind, name=name, old=before, new=now))
+
+
+def _changed_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     for key in sorted(old.keys() & new.keys()):
         if old[key] != new[key]:
             yield "code", key, old[key], new[key]
