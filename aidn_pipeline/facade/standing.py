@@ -141,6 +141,7 @@ def _made(result: AiModelResult, workspace: Workspace) -> Iterator[bytes]:
         for artifact in stage.outputs.values()
     }
     with workspace.open_store() as store:
+        _refuse_accepted(result, store)
         yield memo.of_same(str(store.records.path))
         yield memo.of_output(str(store.root / "format.json"))
         for artifact in artifacts.values():
@@ -151,6 +152,14 @@ def _made(result: AiModelResult, workspace: Workspace) -> Iterator[bytes]:
             # Nobody but this command writes there, and what others change is seen by its names.
             yield memo.of_folder(folder, b"a", before_ns=sys.maxsize)
             yield from (memo.of_output(str(Path(folder, name))) for name in sorted(names))
+
+
+def _refuse_accepted(result: AiModelResult, store: Store) -> None:
+    # What was accepted may be taken back, by a line of the journal that no memo looks at.
+    for name, stage in result.stages.items():
+        record = store.records.stage(stage.fingerprint) if stage.fingerprint else None
+        if record is not None and record.accepted:
+            raise memo.Changed(name)
 
 
 def _objects(artifact: Artifact, store: Store) -> Iterator[str]:

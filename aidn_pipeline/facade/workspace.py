@@ -1,9 +1,11 @@
 """A workspace: the project around a folder, with its components and its store."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from aidn_pipeline.config.indexes import load_index, refuse_stale_components
 from aidn_pipeline.config.project import Project, find_project
@@ -15,6 +17,13 @@ from aidn_pipeline.store.store import Store
 
 BUNDLES = "bundles"
 """Folder of the project that servable bundles are checked out to."""
+
+
+@contextmanager
+def empty_store() -> Iterator[Store]:
+    """A store in a folder that goes at the end of the block."""
+    with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
+        yield store
 
 
 def is_store(root: Path) -> bool:
@@ -83,6 +92,16 @@ class Workspace:
     def has_store(self) -> bool:
         """Whether anything was ever run here."""
         return is_store(self.project.store_root)
+
+    @contextmanager
+    def readable(self) -> Iterator[Store]:
+        """The store; where nothing was ever run an empty one elsewhere, so that nothing is made.
+
+        Raises:
+            StoreError: if it cannot be used.
+        """
+        with self.open_store() if self.has_store else empty_store() as store:
+            yield store
 
     def open_store(self, durability: str = "full") -> Store:
         """Opens the store, making it if there is none.
