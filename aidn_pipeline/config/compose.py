@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aidn_pipeline.config.defaults import resolve_defaults
+from aidn_pipeline.config.defaults import Layer, resolve_defaults
 from aidn_pipeline.config.interpolate import Resolver
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.merge import merge_layers
@@ -27,6 +27,10 @@ class Composed:
         pinned: paths of values given on the command line, and the override that gave each.
         notes: what a plan should say of the composition.
         problems: what is wrong so far.
+        base: what stands below every layer.
+        layers: the configs it consists of, lowest first.
+        steps: the tree before the first override, and after each that is no choice of an option.
+        overrides: all that were given, in order.
     """
 
     tree: Node
@@ -34,6 +38,10 @@ class Composed:
     pinned: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[FoundBeforeStart] = field(default_factory=list)
+    base: Node = field(default_factory=lambda: Node({}, ""))
+    layers: Sequence[Layer] = ()
+    steps: Sequence[tuple[Override | None, Node]] = ()
+    overrides: Sequence[Override] = ()
 
 
 def compose(
@@ -62,9 +70,11 @@ def compose(
         "name": Node(recipe.rpartition("/")[2], "the recipe's file name"),
         "seed": Node(0, "default"),
     }
-    tree, problems = merge_layers(layers, Node(base, place))
+    bottom = Node(base, place)
+    tree, problems = merge_layers(layers, bottom)
     known = {name for layer in layers for name in roots(layer.config.body)}
-    tree, pinned = _apply(tree, overrides, known, library, problems)
+    steps: list[tuple[Override | None, Node]] = [(None, tree)]
+    tree, pinned = _apply(steps, overrides, known, library, problems)
     problems += _unreferenced(tree, known | roots(tree))
     notes = [
         f"{layer.config.file} hides the shipped {library.shown(ours)}"
@@ -78,22 +88,34 @@ def compose(
             "of their number: where they are alike, `matrix:` repeats one stage"
         )
     resolver = Resolver(tree, os.environ if environ is None else environ)
-    return Composed(tree, resolver, pinned, notes, problems)
+    return Composed(
+        tree,
+        resolver,
+        pinned,
+        notes,
+        problems,
+        base=bottom,
+        layers=layers,
+        steps=steps,
+        overrides=overrides,
+    )
 
 
 def _apply(
-    tree: Node,
+    steps: list[tuple[Override | None, Node]],
     overrides: Sequence[Override],
     known: set[str],
     library: Library,
     problems: list[FoundBeforeStart],
 ) -> tuple[Node, dict[str, str]]:
+    _, tree = steps[0]
     application = Application(tree, library, library.index, known, set(), problems)
     pinned: dict[str, str] = {}
     for override in overrides:
         if override.kind != "choice":
             before = set(application.pinned)
             application.apply(override)
+            steps.append((override, application.tree))
             pinned |= dict.fromkeys(application.pinned - before, override.written)
     return application.tree, pinned
 

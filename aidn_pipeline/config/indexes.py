@@ -14,6 +14,7 @@ from aidn_pipeline.config.builtin import PACKAGE, data_folder
 from aidn_pipeline.config.code import Codebase, distributions, installed_folder
 from aidn_pipeline.config.discover import Found, components_in
 from aidn_pipeline.config.memory import refuse_stale
+from aidn_pipeline.config.outline import remember
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.trust import needs_trust, require_trust
 from aidn_pipeline.core.fingerprint import JSON, Fingerprint, digest_bytes
@@ -71,7 +72,26 @@ def own_components(project: Project) -> list[ComponentSpec]:
         _check_names(project, found, files)
         specs = _introspect(project, found)
         _write(cached, specs)
-    return [_with_code(spec, codebase) for spec in specs]
+    coded = [_with_code(spec, codebase) for spec in specs]
+    for file, module in codebase.trees.items():
+        remember(outlines_of(project), codebase.digest(file), module)
+    return coded
+
+
+def outlines_of(project: Project) -> Path:
+    """The folder with the outlines of the project's files, see `aidn_pipeline.config.outline`."""
+    return project.store_root / "cache" / "outlines"
+
+
+def code_files(project: Project) -> list[Path]:
+    """The files that the components of a trusted project may consist of.
+
+    Raises:
+        ConfigError: if its code cannot be read.
+    """
+    codebase = _codebase(project)
+    files = {m: f for package in project.packages for m, f in codebase.modules_of(package)}
+    return sorted({*files.values(), *(file for module in files for file in codebase.files(module))})
 
 
 def refuse_stale_components(project: Project, specs: Iterable[ComponentSpec]) -> None:

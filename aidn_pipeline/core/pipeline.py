@@ -116,7 +116,7 @@ class PipelineSpec:
         origins: `file:line` or `override` of each config path, for messages.
         run: the `run.*` keys.
         notes: what a plan should say of the composition: pinned keys, hidden files.
-        environment: environment variables the recipe read, with their values.
+        environment: environment variables the recipe asks for, with their values; None if not set.
     """
 
     name: str
@@ -126,4 +126,4 @@ class PipelineSpec:
     origins: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)

@@ -1,8 +1,11 @@
 """A workspace: the project around a folder, with its components and its store."""
 
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from aidn_pipeline.config.editor import refresh
 from aidn_pipeline.config.indexes import load_index, refuse_stale_components
@@ -15,6 +18,13 @@ from aidn_pipeline.store.store import Store
 
 BUNDLES = "bundles"
 """Folder of the project that servable bundles are checked out to."""
+
+
+@contextmanager
+def empty_store() -> Iterator[Store]:
+    """A store in a folder that goes at the end of the block."""
+    with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
+        yield store
 
 
 def is_store(root: Path) -> bool:
@@ -85,6 +95,16 @@ class Workspace:
         """Whether anything was ever run here."""
         return is_store(self.project.store_root)
 
+    @contextmanager
+    def readable(self) -> Iterator[Store]:
+        """The store; where nothing was ever run an empty one elsewhere, so that nothing is made.
+
+        Raises:
+            StoreError: if it cannot be used.
+        """
+        with self.open_store() if self.has_store else empty_store() as store:
+            yield store
+
     def open_store(self, durability: str = "full") -> Store:
         """Opens the store, making it if there is none.
 
@@ -92,3 +112,22 @@ class Workspace:
             StoreError: if it cannot be used.
         """
         return Store.open(self.project.store_root, durability=durability)
+
+    def set_aside_damaged(self, paths: Iterable[str]) -> None:
+        """Hashes objects of the store; what made a damaged one is run again.
+
+        Args:
+            paths: files that were changed by something else; others than objects are left alone.
+
+        Raises:
+            StoreError: if the store cannot be used.
+        """
+        folder = self.project.store_root / "objects"
+        files = [Path(path) for path in paths]
+        objects = [f"b3:{f.parent.name}{f.name}" for f in files if f.parent.parent == folder]
+        if not objects:
+            return
+        with self.open_store() as store:
+            for digest in objects:
+                if store.objects.damage(digest):
+                    store.objects.set_aside(digest)
