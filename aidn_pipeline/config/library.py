@@ -67,14 +67,21 @@ class Library:
         project: whose files come first.
         index: components that may be named.
         given: one more recipe.
+        recipes_dirs: folders of recipes, user first, each once.
+        conf_dirs: folders of groups, user first, each once.
     """
 
     project: Project
     index: Index
     given: GivenRecipe | None = None
+    recipes_dirs: tuple[Path, ...] = field(init=False)
+    conf_dirs: tuple[Path, ...] = field(init=False)
     _loaded: dict[str, Config | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        recipes, conf = data_folder("recipes").resolve(), data_folder("conf").resolve()
+        self.recipes_dirs = tuple(dict.fromkeys((*self.project.recipes_dirs, recipes)))
+        self.conf_dirs = tuple(dict.fromkeys((*self.project.conf_dirs, conf)))
         for folder in self.recipes_dirs:
             for child in folder.iterdir():
                 if child.is_dir() and (self.is_group(child.name) or child.name == "builtin"):
@@ -83,16 +90,6 @@ class Library:
                         where=self.shown(child),
                         remedy="rename the folder",
                     )
-
-    @property
-    def recipes_dirs(self) -> tuple[Path, ...]:
-        """Folders of recipes, user first, each once."""
-        return tuple(dict.fromkeys((*self.project.recipes_dirs, data_folder("recipes").resolve())))
-
-    @property
-    def conf_dirs(self) -> tuple[Path, ...]:
-        """Folders of groups, user first, each once."""
-        return tuple(dict.fromkeys((*self.project.conf_dirs, data_folder("conf").resolve())))
 
     def is_group(self, name: str) -> bool:
         """Whether a name is a config group."""
