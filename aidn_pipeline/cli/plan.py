@@ -28,7 +28,8 @@ def tell(builder: AiModelBuilder, *, as_json: bool) -> int:
     spec, plan = builder.planned()
     print(text(plan, spec.notes), file=sys.stderr if as_json else sys.stdout)
     if as_json:
-        print(json.dumps(planned_json(plan, time.monotonic() - started)), flush=True)
+        took = time.monotonic() - started
+        print(json.dumps(planned_json(plan, took, spec.run)), flush=True)
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aidn_pipeline.cli import debugger, failure, plan
-from aidn_pipeline.cli.asked import asked
+from aidn_pipeline.cli.asked import Asked, asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
 from aidn_pipeline.cli.overview import SHORT, predicting
@@ -32,7 +32,15 @@ def main(given: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    request = asked(given)
+    return carried_out(asked(given))
+
+
+def carried_out(request: Asked) -> int:
+    """Runs or plans what was asked for, and says what came of it.
+
+    Returns:
+        The exit code.
+    """
     if request.plan:
         return plan.tell(request.builder, as_json=request.json)
     out = sys.stderr if request.json else sys.stdout
@@ -47,7 +55,7 @@ def main(given: Sequence[str]) -> int:
         cause = result.error.__cause__
         failure.tell(result.error, cause, project=result.project, every_frame=request.traceback)
         print(unfinished(result), file=sys.stderr)
-        if isinstance(result.error, (StageFailed, DataError)):
+        if isinstance(result.error, (StageFailed, DataError)) and request.builder.again is None:
             print(f"next: {debugging(result, request.builder)}", file=sys.stderr)
         if request.pdb and cause is not None and failure.is_foreign(result.error, cause):
             debugger.post_mortem(cause, result.project, out)
@@ -59,6 +67,8 @@ def main(given: Sequence[str]) -> int:
 def summary(result: AiModelResult, took_s: float) -> str:
     """The last block of a run: what was made, and what to type next."""
     rows = [("run", f"{result.run}  ({seconds(took_s)})")]
+    if result.rerun:
+        rows.append(("rerun", str(result.rerun)))
     rows += measured(result.metrics)
     if result.smoke:
         rows.append(("smoke", "every stage ran; nothing was registered or kept"))

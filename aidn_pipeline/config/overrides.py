@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from aidn_pipeline.config.hydra_keys import hydra_key
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.matrix import RANGE
 from aidn_pipeline.config.merge import merge
@@ -16,7 +17,7 @@ from aidn_pipeline.config.references import target
 from aidn_pipeline.config.text import FORBIDDEN, read_value, refuse_forbidden
 from aidn_pipeline.config.tree import Node, drop, find, put
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.errors import ConfigError, ForbiddenKey, FoundBeforeStart, UnknownKey, UsageError
+from aidn_pipeline.errors import ConfigError, FoundBeforeStart, UnknownKey, UsageError
 
 ROOT_KEYS = ("name", "seed", "stages", "run")
 DOMAIN = ("low", "high", "log", "step", "choices", "ordered", "type")
@@ -93,11 +94,7 @@ def _parse(argument: str, library: Library) -> Override:
 def _checked(key: str, value: str, written: str) -> str:
     parts = key.replace("/", ".").replace("@", ".").split(".")
     if parts[0] == "hydra":
-        raise ForbiddenKey(
-            "the command line does not configure Hydra",
-            where=f"override {written}",
-            remedy="remove it",
-        )
+        raise hydra_key(key, written)
     for above, part in zip(["", *parts], parts, strict=False):
         if part in FORBIDDEN:
             refuse_forbidden(part, value, above, f"override {written}")

@@ -25,7 +25,14 @@ from aidn_pipeline.engine.executors.base import Ended, Executor, Task, Told
 from aidn_pipeline.engine.fingerprint import Inputs
 from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.engine.perform import reusable
-from aidn_pipeline.engine.plan import Planner, PlanRow, resolve_inputs, with_params
+from aidn_pipeline.engine.plan import (
+    TAKEN,
+    UNCHANGED,
+    Planner,
+    PlanRow,
+    resolve_inputs,
+    with_params,
+)
 from aidn_pipeline.engine.retrying import ENDING, failure_of, pause_before_retry
 from aidn_pipeline.engine.schedule import Budget, Candidate, Front, choose, urgencies
 from aidn_pipeline.engine.stopping import StopFlag
@@ -242,6 +249,7 @@ class StageLoop:
             seed=self._spec.seed,
             project=self._planner.project,
             force=name in self._forced,
+            fresh=name in self._forced and bool(self._spec.run.get("no_cache")),
             tries=prepared.tries,
             patience_s=patience_of(self._spec),
             devices=tuple(devices),
@@ -324,7 +332,7 @@ class StageLoop:
     def _succeeded(self, name: str, reason: str, answer: StageAnswer) -> None:
         self.results[name] = StageResult(
             action=answer.action,
-            reason="unchanged" if answer.action == "reuse" else reason,
+            reason=UNCHANGED if answer.action == "reuse" and reason != TAKEN else reason,
             status="done",
             fingerprint=answer.fingerprint,
             seconds=round(answer.seconds, 3),

@@ -30,6 +30,9 @@ from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.gc import was_collected
 from aidn_pipeline.store.store import Store
 
+UNCHANGED = "unchanged"
+TAKEN = "taken from an earlier run"
+"""Why a stage is reused whatever it would come to now."""
 LOOKED_BACK = 100
 """Runs of the same recipe that a stage's last record is looked for in."""
 
@@ -139,6 +142,10 @@ class Planner:
         facts: dict[str, Any] = {"name": stage.name, "component": stage.stage["use"]}
         if stage.skip:
             return PlanRow(action="skip", reason=stage.skip, **facts)
+        taken = self.store.records.stage(stage.taken) if stage.taken else None
+        if taken is not None and all(map(self.store.has, taken.outputs.values())):
+            facts |= {"fingerprint": taken.fingerprint, "outputs": taken.outputs}
+            return PlanRow(action="reuse", reason=TAKEN, **facts)
         facts["estimate_s"] = before.observed.get("seconds") if before else None
         refs = {r.stage for refs in stage.inputs.values() for r in refs}
         pending = sorted(n for n in refs if n in self.spec.stages and n not in outputs)
@@ -154,7 +161,7 @@ class Planner:
             return PlanRow(action="run", reason="forced", **facts)
         record = self.store.records.stage(identity.fingerprint)
         if record and all(map(self.store.has, record.outputs.values())):
-            return PlanRow(action="reuse", reason="unchanged", outputs=record.outputs, **facts)
+            return PlanRow(action="reuse", reason=UNCHANGED, outputs=record.outputs, **facts)
         if record:
             gone = (
                 "its outputs were removed by gc"

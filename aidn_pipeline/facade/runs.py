@@ -22,16 +22,19 @@ from aidn_pipeline.facade.models import ModelReference
 from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
 
+LAST = "last"
+"""What the newest run may be called."""
 ENDINGS = {kind.__name__: kind for kind in (StageFailed, DataError, GateNotMet, StoreError)}
 """What may have ended a run that is told of later."""
 
 
 def find_run(store: Store, beginning: str) -> dict[str, Any]:
-    """The newest run whose id begins like this.
+    """The newest run whose id begins like this; of all if it is empty, or `last`.
 
     Raises:
         UsageError: if there is none.
     """
+    beginning = "" if beginning == LAST else beginning
     fitting = store.records.runs(1, beginning=beginning)
     if not fitting:
         runs = store.records.runs(1)
@@ -43,6 +46,22 @@ def find_run(store: Store, beginning: str) -> dict[str, Any]:
             else "run one: `aidn-run recipe=digits`",
         )
     return fitting[0]
+
+
+def recorded_run(workspace: Workspace, beginning: str) -> dict[str, Any]:
+    """The record of a run of a workspace, as `find_run` finds it.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if not workspace.has_store:
+        raise UsageError(
+            "nothing was run here yet",
+            where=str(workspace.project.root),
+            remedy="run a recipe: `aidn-run recipe=digits`",
+        )
+    with workspace.open_store() as store:
+        return find_run(store, beginning)
 
 
 def stage_records(record: Mapping[str, Any], store: Store) -> dict[str, StageRecord]:
