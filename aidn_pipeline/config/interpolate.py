@@ -25,7 +25,7 @@ class Resolver:
     Attributes:
         root: the composed tree.
         environ: where `oc.env` looks.
-        used: environment variables that were looked for, with their values; None where not set.
+        used: environment variables that were asked for, with their values; None if not set.
     """
 
     root: Node

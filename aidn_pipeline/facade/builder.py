@@ -25,6 +25,7 @@ from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.engine.telling import Telling
 from aidn_pipeline.errors import AidnError, StorageUnwritable, UsageError
+from aidn_pipeline.facade.alone import refuse_missing
 from aidn_pipeline.facade.given import SCRATCH, given_recipe
 from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
 from aidn_pipeline.facade.information import provenance_of, resolved_config
@@ -38,7 +39,6 @@ from aidn_pipeline.facade.predictor import hand_over
 from aidn_pipeline.facade.rerun import Rerun, held_to
 from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.runs import recorded_run
-from aidn_pipeline.facade.standing import refuse_missing
 from aidn_pipeline.facade.workspace import BUNDLES, Workspace
 from aidn_pipeline.store.store import Store
 

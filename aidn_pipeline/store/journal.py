@@ -83,9 +83,13 @@ class JournalFile:
         Raises:
             CorruptObject: at the first damaged line, with its offset.
         """
-        for entry in entries(self.path, self.end, self.sequence):
-            self.end, self.sequence = entry.offset + entry.size, entry.sequence
-            yield entry
+        last: Entry | None = None
+        try:
+            for last in entries(self.path, self.end, self.sequence):
+                yield last
+        finally:
+            if last is not None:
+                self.seek(last.offset + last.size, last.sequence)
 
     def has_grown(self) -> bool:
         """Whether the file's end is another than the one that is known here."""
