@@ -89,6 +89,22 @@ It is a run of its own; `aidn-run show` names the one that it is again. The othe
 of `run.`, mean what they mean for a run.
 """,
     ),
+    "lock": Word(
+        "lock",
+        "write down what the results of a recipe rest on, for --frozen",
+        """\
+aidn-run lock recipe=NAME [key=value ...] [--json]
+
+Writes `recipes/NAME.lock`, to be reviewed and committed: every value of the resolved recipe, the
+digests of data files, of each function of your code, the versions of components and packages, the
+environment that is read, and the digests of the outputs that are in the store.
+`aidn-run recipe=NAME --frozen` then fails with exit code 2 before the first stage if anything
+differs, naming it: key with both values and place, file, function, package. After the run it holds
+the outputs against the locked ones. One lock, with the changes given here, is of one recipe.
+
+  --json   one JSON object: format, path, written, changed, outputs
+""",
+    ),
     "list": Word(
         "listing",
         "list recipes, stages, components, runs or models",

@@ -57,7 +57,7 @@ def forced(spec: PipelineSpec) -> frozenset[str]:
     """Names of the stages of a pipeline, as `selected` gives it, that are made anew."""
     found = set(_named(spec, "force"))
     if begins := _named(spec, "from"):
-        found |= {*begins, *_below(spec, begins)}
+        found |= {*begins, *after(spec, begins)}
     if spec.run.get("no_cache"):
         found |= spec.stages.keys()
     # What a stage needs that is run alone must be there.
@@ -81,7 +81,8 @@ def above(spec: PipelineSpec, names: Iterable[str]) -> list[str]:
     return [name for name in spec.stages if name in found]
 
 
-def _below(spec: PipelineSpec, names: Collection[str]) -> set[str]:
+def after(spec: PipelineSpec, names: Collection[str]) -> set[str]:
+    """Every stage that needs one of some stages, directly or through others."""
     followers: dict[str, list[str]] = {}
     for name, stage in spec.stages.items():
         for needed in needs(stage):

@@ -26,6 +26,7 @@ from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.engine.telling import Telling
 from aidn_pipeline.errors import AidnError, StorageUnwritable, UsageError
 from aidn_pipeline.facade.alone import refuse_missing
+from aidn_pipeline.facade.frozen import refuse_unlocked
 from aidn_pipeline.facade.given import SCRATCH, given_recipe
 from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
 from aidn_pipeline.facade.information import provenance_of, resolved_config
@@ -182,6 +183,8 @@ class AiModelBuilder:
         else:
             spec = load_recipe(self.recipe, self.overrides, project, index, given=self.given)
         self.workspace.refuse_stale(spec, index)
+        if spec.run.get("frozen"):
+            refuse_unlocked(spec, index, project, self.overrides)
         return selected(smallest(spec, index) if spec.run.get("smoke") else spec)
 
     def to_yaml(self) -> str:
@@ -308,7 +311,8 @@ class AiModelBuilder:
         with self._store(spec) as store:
             spec, rerun = self._held(spec, index, store)
             for text in rerun.changed if rerun else ():
-                self._warn(f"since run {rerun.of if rerun else ''}: {text}")
+                said = f"since run {rerun.of if rerun else ''}: {text}"
+                self._tell(Notice(text=said, level="warning"))
             ran = run_pipeline(
                 self._placed(spec, index, store),
                 store,
@@ -337,7 +341,7 @@ class AiModelBuilder:
                 provenance=replace(provenance, registered=None) if smoke else provenance,
                 workspace=replace(self.workspace, index=index),
             )
-            return judged(self._with_bundle(result, store), spec)
+            return judged(self._with_bundle(result, store), spec, self._tell)
 
     def _tell_of_changes(self, spec: PipelineSpec, index: Index) -> None:
         # A lazy import looks at files later than the fingerprint, and a program may change itself.
@@ -347,13 +351,13 @@ class AiModelBuilder:
         except AidnError as error:
             texts = [f"while the pipeline ran: {error}"]
         for text in texts:
-            self._warn(text)
+            self._tell(Notice(text=text, level="warning"))
 
-    def _warn(self, text: str) -> None:
+    def _tell(self, notice: Notice) -> None:
         if self.listeners:
-            Telling(self.listeners).tell(Notice(text=text, level="warning"))
-        else:
-            LOG.warning(text)
+            Telling(self.listeners).tell(notice)
+        elif notice.level == "warning":
+            LOG.warning(notice.text)
 
     def _repr_html_(self) -> str:
         rows = {"project": self.workspace.project.root, "changes": " ".join(self.overrides)}
