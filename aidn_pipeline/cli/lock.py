@@ -43,7 +43,8 @@ def told(locked: Locked, recipe: str) -> list[str]:
     if locked.was:
         lines += [f"  {text}" for text in locked.changed] or ["  nothing that it had has changed"]
     if locked.outputs:
-        lines.append(f"  with the digests of {locked.outputs} outputs")
+        digests = "digest of 1 output" if locked.outputs == 1 else "digests of {n} outputs"
+        lines.append(f"  with the {digests.format(n=locked.outputs)}")
     else:
         lines.append(
             f"  without outputs: none is there; run `aidn-run recipe={recipe}`, then lock again"

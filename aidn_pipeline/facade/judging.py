@@ -28,7 +28,8 @@ def judged(
         if spec.run.get("frozen") and result.workspace is not None and not result.smoke:
             outputs = {name: stage.outputs for name, stage in result.stages.items()}
             lock, compared = differing_outputs(spec, result.workspace.project, outputs)
-            held = f"; {compared} outputs have the locked bytes" if compared else ""
+            have = "1 output has" if compared == 1 else f"{compared} outputs have"
+            held = f"; {have} the locked bytes" if compared else ""
             tell(Notice(text=f"nothing differs from {lock}{held}"))
     except AidnError as error:
         # What was made is kept: it is what the code comes to now.

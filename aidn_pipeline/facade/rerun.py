@@ -79,7 +79,8 @@ class Rerun:
             few = ", ".join(self.differs[:SHOWN])
             more = f" and {len(self.differs) - SHOWN} more" if len(self.differs) > SHOWN else ""
             return f"of {self.of}: other bytes in {few}{more}"
-        return f"of {self.of}: the same bytes in all {self.compared} outputs"
+        outputs = "its 1 output" if self.compared == 1 else f"all {self.compared} outputs"
+        return f"of {self.of}: the same bytes in {outputs}"
 
     def refuse_differing(self) -> None:
         """Checks that all bytes are the same.
