@@ -13,6 +13,9 @@ from aidn_pipeline.config.references import roots
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.errors import FoundBeforeStart, UnknownKey
 
+MANY = 50
+"""Stages that may be mounted by a defaults list before a plan says what is quicker."""
+
 
 @dataclass(slots=True)
 class Composed:
@@ -78,6 +81,12 @@ def compose(
         for layer in layers
         if (ours := library.shadowed(layer.config.path)) is not None
     ]
+    mounted = sum(layer.package.startswith("stages.") for layer in layers)
+    if mounted > MANY:
+        notes.append(
+            f"{mounted} stages are mounted one by one, which takes a time that grows by the square "
+            "of their number: where they are alike, `matrix:` repeats one stage"
+        )
     resolver = Resolver(tree, os.environ if environ is None else environ)
     return Composed(
         tree,
