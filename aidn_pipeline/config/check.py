@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.rules import broken
-from aidn_pipeline.config.scalars import SURPRISING
+from aidn_pipeline.config.scalars import SURPRISING, surprise
 from aidn_pipeline.config.secret_values import named_elsewhere, names_a_secret, written_out
+from aidn_pipeline.config.syntax import OVERRIDE
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.component import out_of_range
 from aidn_pipeline.core.describe import complete
@@ -41,16 +43,32 @@ class Checker:
     Attributes:
         index: the component index.
         problems: in the order they were found; the same one is kept once.
+        reports: how many were reported, those that were not kept included.
+        notes: what is right, and may surprise.
+        lost: paths of values that cannot be resolved.
     """
 
     index: Index
     problems: list[FoundBeforeStart] = field(default_factory=list)
+    reports: int = 0
+    notes: dict[str, None] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    _told: set[tuple[str, str]] = field(default_factory=set)
+    _unresolved: set[str] = field(default_factory=set)
 
     def report(self, problem: FoundBeforeStart) -> None:
-        """Keeps a problem, unless the same one is kept already."""
-        told = {(p.problem, p.where) for p in self.problems}
-        if (problem.problem, problem.where) not in told:
+        """Keeps a problem, unless the same one is kept already or follows from one that is."""
+        self.reports += 1
+        key = problem.problem, problem.where
+        if key not in self._told and problem.where not in self._unresolved:
+            self._told.add(key)
             self.problems.append(problem)
+
+    def unresolved(self, problem: FoundBeforeStart, node: Node) -> None:
+        """Reports why a value cannot be resolved; what else is wrong with it follows from that."""
+        self.report(problem)
+        self._unresolved.add(where(node))
+        self.lost.append(node.path)
 
     def component(
         self, group: str, node: Node, *, skip: Sequence[str] = (), default: Any = None
@@ -67,6 +85,7 @@ class Checker:
         if not node.is_mapping:
             self._no_component(group, node)
             return None
+        before = self.reports
         use = self._use(group, node, default)
         if use is None:
             return None
@@ -83,9 +102,8 @@ class Checker:
             return None
         start = dict(default) if isinstance(default, Mapping) and node.get("use") is None else {}
         written = {k: v for k, v in node.value.items() if k != "use" and k not in skip}
-        before = len(self.problems)
         found = start | {"use": use} | self.fields(spec.fields, written, node, spec)
-        if len(self.problems) == before:
+        if self.reports == before:
             for problem in broken(spec, lambda: complete(self.index, group, found)):
                 at = where(deepest(node, problem.where))
                 self.report(type(problem)(problem.problem, where=at, remedy=problem.remedy))
@@ -122,6 +140,9 @@ class Checker:
 
     def value(self, kind: FieldType, node: Node, item: FieldSpec | None = None) -> Any:
         """The value of a node as a field takes it; `GONE` after a problem was reported."""
+        if self._unresolved and where(node) in self._unresolved:
+            self.reports += 1
+            return GONE
         if node.value == MISSING:
             self.report(
                 ConfigError(
@@ -135,6 +156,8 @@ class Checker:
             return self._composite(kind, node, item)
         if kind == "any":
             return self._any(node)
+        if kind == "str":
+            self._note(node, "is kept as the text it is, though YAML makes {} of it")
         if names_a_secret(node.value) != (kind == "secret"):
             self.report(written_out(node) if kind == "secret" else named_elsewhere(node))
             return GONE
@@ -190,8 +213,10 @@ class Checker:
         ordered = sorted(members, key=lambda m: m == "str" and not isinstance(node.value, str))
         for member in ordered:
             exact.problems.clear()
+            exact.notes.clear()
             value = exact.value(member, node)
             if value is not GONE and not exact.problems:
+                self.notes |= exact.notes
                 return value
         self.report(_wrong({"union": list(members)}, node, item))
         return GONE
@@ -207,7 +232,20 @@ class Checker:
         if names_a_secret(node.value):
             self.report(named_elsewhere(node))
             return GONE
+        self._note(node, "is read as {}")
         return node.value
+
+    def _note(self, node: Node, said: str) -> None:
+        """Notes a word that YAML takes for something else than the text it may be meant as."""
+        text = node.text
+        if text is None or (isinstance(node.value, str) and not text[:1].isdigit()):
+            return
+        if read := surprise(text):
+            key, sign, value = node.origin.removeprefix(OVERRIDE).partition("=")
+            literal = node.origin.startswith(OVERRIDE) and sign and value.strip() == text
+            quoted = f"`{key}:={text}`" if literal else f'"{text}"'
+            note = f"{where(node)}: {text} {said.format(read)}; a text is written {quoted}"
+            self.notes[note] = None
 
     def _use(self, group: str, node: Node, default: Any) -> str | None:
         use = node.get("use")
@@ -232,9 +270,10 @@ class Checker:
     def _no_component(self, group: str, node: Node) -> None:
         names = self.index.names(group)
         if isinstance(node.value, str):
-            name = node.value if node.value in names else "NAME"
-            mount = f"- /{group}@{node.path}: {name}"
-            remedy = f"write `{{use: {name}}}`, or `{mount}` in the defaults list"
+            near = [n for n in names if n == node.value] or get_close_matches(node.value, names, 1)
+            name = near[0] if near else "NAME"
+            remedy = self._instead(group, name, node)
+            remedy += "" if near else f"; known: {', '.join(names) or 'none'}"
         else:
             remedy = f"write `{{use: NAME}}`; known: {', '.join(names) or 'none'}"
         self.report(
@@ -244,6 +283,13 @@ class Checker:
                 remedy=remedy,
             )
         )
+
+    def _instead(self, group: str, name: str, node: Node) -> str:
+        is_root = node.path == group
+        if node.origin.startswith(OVERRIDE):
+            return f"write `{node.path}={name if is_root else f'{{use: {name}}}'}`"
+        entry = f"- override /{group}: {name}" if is_root else f"- /{group}@{node.path}: {name}"
+        return f"write `{{use: {name}}}`, or `{entry}` in the defaults list"
 
 
 def where(node: Node) -> str:
@@ -329,6 +375,12 @@ def _wrong(kind: FieldType, node: Node, item: FieldSpec | None) -> WrongType:
         remedy = f"write `{node.path}: [...]`; a list is replaced as a whole"
     elif node.value is None:
         remedy = "remove the key to get the default"
+    elif (
+        kind in ("int", "float", "bool")
+        and node.origin.startswith(OVERRIDE)
+        and "," in str(node.value)
+    ):
+        remedy = "a run takes one value; for several, repeat a stage with `matrix:`"
     elif kind == "int" and isinstance(node.value, float) and node.value.is_integer():
         remedy = f"write {int(node.value)}"
     elif (
@@ -344,9 +396,11 @@ def _wrong(kind: FieldType, node: Node, item: FieldSpec | None) -> WrongType:
 
 def _unknown_key(key: str, node: Node, known: list[str], spec: ComponentSpec | None) -> UnknownKey:
     of = f"{spec.group} {spec.name!r} has" if spec is not None else "there is"
-    return UnknownKey(
-        f"{of} no key `{key}`", where=where(node), remedy=nearest(key, known, noun="its keys")
-    )
+    remedy = nearest(key, known, noun="its keys")
+    first, colon, rest = key.partition(":")
+    if colon and node.value is None:
+        remedy = f"write `{first}: {rest}`, with a blank behind the colon"
+    return UnknownKey(f"{of} no key `{key}`", where=where(node), remedy=remedy)
 
 
 def _join(path: str, name: str) -> str:

@@ -3,15 +3,17 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
-from aidn_pipeline.config.defaults import resolve_defaults
+from aidn_pipeline.config.defaults import Layer, refuse_recursion, resolve_defaults
 from aidn_pipeline.config.interpolate import Resolver
 from aidn_pipeline.config.library import Library
+from aidn_pipeline.config.listing import Lists
 from aidn_pipeline.config.merge import merge_layers
 from aidn_pipeline.config.overrides import ROOT_KEYS, Application, Override, parse_overrides
 from aidn_pipeline.config.references import roots
 from aidn_pipeline.config.tree import Node
-from aidn_pipeline.errors import FoundBeforeStart, UnknownKey
+from aidn_pipeline.errors import BudgetExceeded, ConfigProblems, FoundBeforeStart, UnknownKey
 
 
 @dataclass(slots=True)
@@ -52,9 +54,11 @@ def compose(
             collected instead.
     """
     place = library.place_of_recipe(recipe)
-    overrides = parse_overrides(arguments, library)
+    found: list[FoundBeforeStart] = []
+    library.problems = found
+    overrides = parse_overrides(arguments, library, found)
     choices = {o.key: o.value for o in overrides if o.kind == "choice"}
-    layers = resolve_defaults(library, recipe, choices)
+    layers = _layers(library, recipe, choices, found)
     base = {
         "name": Node(recipe.rpartition("/")[2], "the recipe's file name"),
         "seed": Node(0, "default"),
@@ -62,7 +66,7 @@ def compose(
     tree, problems = merge_layers(layers, Node(base, place))
     known = {name for layer in layers for name in roots(layer.config.body)}
     tree, pinned = _apply(tree, overrides, known, library, problems)
-    problems += _unreferenced(tree, known | roots(tree))
+    problems = [*found, *problems, *_unreferenced(tree, known | roots(tree))]
     notes = [
         f"{layer.config.file} hides the shipped {library.shown(ours)}"
         for layer in layers
@@ -70,6 +74,25 @@ def compose(
     ]
     resolver = Resolver(tree, os.environ if environ is None else environ)
     return Composed(tree, resolver, pinned, notes, problems)
+
+
+def _layers(
+    library: Library, recipe: str, choices: dict[str, str], found: list[FoundBeforeStart]
+) -> list[Layer]:
+    """The layers; of lists that cannot be set right, everything that is wrong with them."""
+    try:
+        refuse_recursion(library, recipe)
+        lists = Lists(library, choices, found)
+        lists.check(recipe)
+        if lists.is_whole:
+            return resolve_defaults(library, recipe, choices)
+    except BudgetExceeded:
+        raise
+    except FoundBeforeStart as problem:
+        found.append(problem)
+    if len(found) == 1:
+        raise found[0]
+    raise ConfigProblems(found)
 
 
 def _apply(
@@ -94,7 +117,9 @@ def _unreferenced(tree: Node, known: set[str]) -> list[FoundBeforeStart]:
         UnknownKey(
             f"nothing in this recipe refers to `{key}`",
             where=f"{node.origin} ({key})",
-            remedy=f"refer to it as `${{{key}}}` where it is meant, or remove it",
+            remedy=f"did you mean `{near[0]}`?"
+            if (near := get_close_matches(key, [*ROOT_KEYS, *known], 1))
+            else f"refer to it as `${{{key}}}` where it is meant, or remove it",
         )
         for key, node in tree.value.items()
         if key not in ROOT_KEYS and key not in known

@@ -3,16 +3,25 @@
 Work is counted: texts and mappings that double at every step end in an error, not in memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from typing import TypeAlias
 
 from aidn_pipeline.config.references import PATH, keys_of, split, target
-from aidn_pipeline.config.text import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_value, refuse_forbidden
+from aidn_pipeline.config.syntax import MAX_DEPTH
+from aidn_pipeline.config.text import MAX_BYTES, MAX_NODES, read_value, refuse_forbidden
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.secret import NAME, VARIABLE
-from aidn_pipeline.errors import BudgetExceeded, ConfigError, ForbiddenKey, UnknownKey
+from aidn_pipeline.errors import (
+    BudgetExceeded,
+    ConfigError,
+    ForbiddenKey,
+    FoundBeforeStart,
+    UnknownKey,
+)
 
+Failed: TypeAlias = Callable[[FoundBeforeStart, Node], None]
 RESOLVERS = ("oc.env", "oc.select", "oc.decode", "secret")
 CELL = "matrix."
 """Begins what stands for the value of a cell: `${matrix.fold}`."""
@@ -31,6 +40,7 @@ class Resolver:
     root: Node
     environ: Mapping[str, str]
     used: dict[str, str] = field(default_factory=dict)
+    _failed: Failed | None = None
     _open: list[str] = field(default_factory=list)
     _nodes: int = 0
     _characters: int = 0
@@ -50,19 +60,46 @@ class Resolver:
                 remedy="simplify them",
             )
         if isinstance(node.value, dict):
-            inner = {
-                k: self.resolve(v, f"{path}.{k}" if path else k) for k, v in node.value.items()
-            }
+            inner = {k: self._child(v, f"{path}.{k}" if path else k) for k, v in node.value.items()}
             return replace(node, value=inner, path=path)
         if isinstance(node.value, list):
             return replace(
                 node,
-                value=[self.resolve(v, f"{path}.{i}") for i, v in enumerate(node.value)],
+                value=[self._child(v, f"{path}.{i}") for i, v in enumerate(node.value)],
                 path=path,
             )
         if isinstance(node.value, str) and "${" in node.value:
             return self._string(node, path)
         return replace(node, path=path)
+
+    def every(self, node: Node, path: str, failed: Failed) -> Node:
+        """As `resolve`, but one value that cannot be resolved does not hide the next.
+
+        Args:
+            node: what is resolved.
+            path: where it stands.
+            failed: takes each problem, and the value with it, which stays as it is written.
+
+        Raises:
+            BudgetExceeded: it is spent for everything that would be resolved after it.
+        """
+        self._failed = failed
+        try:
+            return self._child(node, path)
+        finally:
+            self._failed = None
+
+    def _child(self, node: Node, path: str) -> Node:
+        if self._failed is None:
+            return self.resolve(node, path)
+        try:
+            return self.resolve(node, path)
+        except BudgetExceeded:
+            raise
+        except FoundBeforeStart as problem:
+            left = replace(node, path=path)
+            self._failed(problem, left)
+            return left
 
     def at(self, path: str) -> Node | None:
         """The resolved node at a path of the root, or None."""
@@ -126,14 +163,16 @@ class Resolver:
         return Node("".join(texts), node.origin, path=path)
 
     def _piece(self, inner: str, node: Node, path: str) -> str:
-        value = self._expression(inner, node, path).value
+        found = self._expression(inner, node, path)
+        value = found.value
         if isinstance(value, (dict, list)):
             raise ConfigError(
                 f"`${{{inner}}}` is no single value, so it cannot stand inside a text",
                 where=node.origin,
                 remedy="refer to a value below it",
             )
-        return str(value)
+        # As it was written: `1.10` is a version, and no 1.1.
+        return found.text if found.text is not None else str(value)
 
     def _expression(self, inner: str, node: Node, path: str) -> Node:
         if "${" in inner and not inner.startswith("oc.select:"):

@@ -12,7 +12,7 @@ from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.matrix import RANGE
 from aidn_pipeline.config.merge import merge
 from aidn_pipeline.config.nearest import nearest
-from aidn_pipeline.config.references import target
+from aidn_pipeline.config.references import literal, target
 from aidn_pipeline.config.text import FORBIDDEN, read_value, refuse_forbidden
 from aidn_pipeline.config.tree import Node, drop, find, put
 from aidn_pipeline.core.index import Index
@@ -31,12 +31,14 @@ class Override:
         key: as written, without sign.
         value: as written.
         written: the whole argument.
+        is_literal: whether the value is a text, as written with `:=`, whatever is in it.
     """
 
     kind: Literal["choice", "set", "delete"]
     key: str
     value: str
     written: str
+    is_literal: bool = False
 
     @property
     def origin(self) -> str:
@@ -44,14 +46,24 @@ class Override:
         return f"override {self.written}"
 
 
-def parse_overrides(arguments: Sequence[str], library: Library) -> list[Override]:
+def parse_overrides(
+    arguments: Sequence[str], library: Library, problems: list[FoundBeforeStart]
+) -> list[Override]:
     """Reads command line arguments.
 
-    Raises:
-        UsageError: if one is no override.
-        ForbiddenKey: if one sets `_target_`, its kin or Hydra itself.
+    Args:
+        arguments: as they were given.
+        library: knows the groups.
+        problems: takes a `UsageError` for one that is no override, and a `ForbiddenKey` for one
+            that sets `_target_`, its kin or Hydra itself.
     """
-    return [_parse(argument, library) for argument in arguments]
+    found = []
+    for argument in arguments:
+        try:
+            found.append(_parse(argument, library))
+        except FoundBeforeStart as problem:
+            problems.append(problem)
+    return found
 
 
 def _parse(argument: str, library: Library) -> Override:
@@ -65,8 +77,14 @@ def _parse(argument: str, library: Library) -> Override:
                 remedy="write `~key`, such as `~stages.tune`",
             )
         return Override("delete", _checked(key, "", written), "", written)
-    key, equals, value = written.lstrip("+").partition("=")
-    key, value = key.strip(), value.strip()
+    key, equals, value = argument.lstrip().lstrip("+").partition("=")
+    is_literal = key.endswith(":")
+    key = key.removesuffix(":").strip()
+    if is_literal:
+        # Kept to the last blank.
+        written = argument.lstrip()
+    else:
+        value = value.strip()
     if not equals or not key:
         raise UsageError(
             f"{written!r} is no override",
@@ -74,6 +92,8 @@ def _parse(argument: str, library: Library) -> Override:
             remedy="write `key=value` or `~key`",
         )
     _checked(key, value, written)
+    if is_literal:
+        return Override("set", key, value, written, is_literal=True)
     if key == "recipe":
         raise UsageError(
             "the recipe is given once", where=f"override {written}", remedy="keep one `recipe=NAME`"
@@ -129,7 +149,7 @@ class Application:
             if override.kind == "delete":
                 self._delete(keys, override)
             else:
-                self._set(keys, read_value(override.value, override.origin), override)
+                self._set(keys, _value(override), override)
         except FoundBeforeStart as problem:
             self.problems.append(problem)
 
@@ -259,6 +279,12 @@ class Application:
             )
         known = dict.fromkeys((*self.tree.value, *self.known, *ROOT_KEYS))
         return nearest(key, list(known), noun="root keys")
+
+
+def _value(override: Override) -> Node:
+    if override.is_literal:
+        return Node(literal(override.value), override.origin)
+    return read_value(override.value, override.origin)
 
 
 def _leaves(node: Node, path: str) -> list[str]:

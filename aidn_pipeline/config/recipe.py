@@ -13,6 +13,7 @@ from aidn_pipeline.config.cells import (
 )
 from aidn_pipeline.config.check import GONE, Checker, where
 from aidn_pipeline.config.compose import Composed, compose
+from aidn_pipeline.config.excerpt import point
 from aidn_pipeline.config.library import GivenRecipe, Library
 from aidn_pipeline.config.limits import AMOUNTS, read_amounts, read_limits
 from aidn_pipeline.config.nearest import nearest
@@ -25,7 +26,6 @@ from aidn_pipeline.core.pipeline import STAGE_KEYS, PipelineSpec, StageSpec
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.core.wiring import problems as wiring_problems
 from aidn_pipeline.errors import (
-    BudgetExceeded,
     ConfigError,
     ConfigProblems,
     FoundBeforeStart,
@@ -62,6 +62,8 @@ RUN_FIELDS = (
         doc="two batches and one trial in a store of its own; registers nothing",
     ),
 )
+WIRED = re.compile(r"stages(\.[^.]+(\.(use|inputs|matrix)(\..*)?)?)?")
+"""Paths without which nothing can be said of how stages are wired."""
 CELL_NAME = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -88,8 +90,21 @@ def load_recipe(
         ConfigProblems: if several things are wrong, all of them.
         FoundBeforeStart: the one thing that is wrong.
     """
-    composed = compose(Library(project, index, given), name, overrides, environ)
-    checker = Checker(index, list(composed.problems))
+    library = Library(project, index, given)
+    try:
+        return _loaded(library, name, overrides, environ)
+    except FoundBeforeStart as problem:
+        point(problem, library.texts)
+        raise
+
+
+def _loaded(
+    library: Library, name: str, overrides: Sequence[str], environ: Mapping[str, str] | None
+) -> PipelineSpec:
+    composed = compose(library, name, overrides, environ)
+    checker = Checker(library.index)
+    for problem in composed.problems:
+        checker.report(problem)
     spec = _assemble(name, composed, checker)
     if len(checker.problems) > 1:
         raise ConfigProblems(checker.problems)
@@ -101,22 +116,18 @@ def load_recipe(
 
 def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec | None:
     written: dict[str, Node] = {}
-    whole = True
     for key in ("name", "seed", "run", "stages"):
         node = composed.tree.get(key)
         if node is None:
             continue
         if key == "stages" and node.is_mapping:
-            # One stage that cannot be resolved does not hide what is wrong with the others.
             parts = {
-                k: _resolve(composed, checker, v, f"stages.{k}") for k, v in node.value.items()
+                k: composed.resolver.every(v, f"stages.{k}", checker.unresolved)
+                for k, v in node.value.items()
             }
-            whole = None not in parts.values()
-            written[key] = Node(
-                {k: v for k, v in parts.items() if v is not None}, node.origin, path="stages"
-            )
-        elif (resolved := _resolve(composed, checker, node, key)) is not None:
-            written[key] = resolved
+            written[key] = Node(parts, node.origin, path="stages")
+        else:
+            written[key] = composed.resolver.every(node, key, checker.unresolved)
     nodes = _stage_nodes(written.get("stages"), checker)
     cells = expand(nodes, composed, checker)
     stages = {cell.name: _stage(cell, composed, checker) for cell in cells.values()}
@@ -124,7 +135,7 @@ def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec
     refuse_cell(written.get("name"), checker)
     seed = _scalar(checker, "int", written.get("seed"))
     run = _run(written.get("run"), cells, checker)
-    if whole:
+    if not any(WIRED.fullmatch(path) for path in checker.lost):
         _check_wiring(stages, cells, checker)
     if checker.problems:
         return None
@@ -143,19 +154,9 @@ def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec
         origins=origins,
         run=run,
         notes=tuple(composed.notes),
+        warnings=tuple(checker.notes),
         environment=dict(sorted(composed.resolver.used.items())),
     )
-
-
-def _resolve(composed: Composed, checker: Checker, node: Node, path: str) -> Node | None:
-    try:
-        return composed.resolver.resolve(node, path)
-    except BudgetExceeded:
-        # The budget is spent for everything that would be resolved after it.
-        raise
-    except FoundBeforeStart as problem:
-        checker.report(problem)
-        return None
 
 
 def _stage_nodes(stages: Node | None, checker: Checker) -> dict[str, Node]:
@@ -196,12 +197,12 @@ def _stage_nodes(stages: Node | None, checker: Checker) -> dict[str, Node]:
 def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None:
     name = cell.base
     node = unpinned(name, cell.node, composed, checker)
-    before = len(checker.problems)
+    before = checker.reports
     limits = read_limits(node, checker)
     given = checker.component("stage", node, skip=STAGE_KEYS)
     if given is None:
         return None
-    if len(checker.problems) > before:
+    if checker.reports > before:
         # Kept for the wiring check, which needs no more than the name of the component.
         return StageSpec(name=cell.name, stage={"use": given["use"]}, inputs=cell.inputs)
     description = complete(checker.index, "stage", given, where=f"stages.{name}")

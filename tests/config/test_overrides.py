@@ -135,7 +135,7 @@ REFUSED: list[tuple[str, type[AidnError], str]] = [
     ("trainer.clip=${oc.env:CLIP}", ConfigError, "${oc.env:CLIP,DEFAULT}"),
     ("trainer.clip=${trainer.clip}", ConfigError, "circle"),
     ("trainer.clip=???", ConfigError, "trainer.clip=VALUE"),
-    ("model={use: [", ConfigError, "quotes"),
+    ("model={use: [", ConfigError, "close it with `]`"),
 ]
 
 
