@@ -305,6 +305,9 @@ class _Expansion:
         if name in RUN_DEFAULTS:
             return RUN_DEFAULTS[name]
         roots = [key for key in self._composed.tree.value if key != "stages"]
+        first = name.partition(".")[0]
+        inside = self._composed.resolver.at(first) if first in roots else None
+        roots += [f"{first}.{key}" for key, _ in inside.children()] if inside is not None else []
         raise UnknownKey(
             f"`{name}` in a condition refers to nothing",
             where=where(node),

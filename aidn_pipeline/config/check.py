@@ -1,6 +1,8 @@
 """The typed check: a resolved tree against the component index, every problem at once."""
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -8,12 +10,12 @@ from typing import Any
 
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.rules import broken
-from aidn_pipeline.config.scalars import SURPRISING, surprise
+from aidn_pipeline.config.scalars import SURPRISING, scalar, surprise
 from aidn_pipeline.config.secret_values import named_elsewhere, names_a_secret, written_out
 from aidn_pipeline.config.syntax import OVERRIDE
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.component import out_of_range
-from aidn_pipeline.core.describe import complete
+from aidn_pipeline.core.describe import complete, component_group
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, FieldType, Index
 from aidn_pipeline.errors import (
     ConfigError,
@@ -32,6 +34,7 @@ WORDS = {
     "null": "null",
     "secret": "the name of a secret, `${secret:NAME}`",
 }
+SEVERAL = "repeat a stage with `matrix:`, or search them with `use: sweep`"
 MISSING = "???"
 GONE: Any = object()
 
@@ -59,7 +62,9 @@ class Checker:
     def report(self, problem: FoundBeforeStart) -> None:
         """Keeps a problem, unless the same one is kept already or follows from one that is."""
         self.reports += 1
-        key = problem.problem, problem.where
+        # An unknown key is one mistake, in however many cells of a matrix it stands.
+        place = problem.where.partition(" (")[0] if isinstance(problem, UnknownKey) else ""
+        key = problem.problem, place or problem.where
         if key not in self._told and problem.where not in self._unresolved:
             self._told.add(key)
             self.problems.append(problem)
@@ -105,7 +110,7 @@ class Checker:
         found = start | {"use": use} | self.fields(spec.fields, written, node, spec)
         if self.reports == before:
             for problem in broken(spec, lambda: complete(self.index, group, found)):
-                at = where(deepest(node, problem.where))
+                at = where(_told_by(deepest(node, problem.where), problem.problem))
                 self.report(type(problem)(problem.problem, where=at, remedy=problem.remedy))
         return found
 
@@ -122,7 +127,7 @@ class Checker:
         for key, node in written.items():
             item = by_name.get(key)
             if item is None:
-                self.report(_unknown_key(key, node, list(by_name), spec))
+                self.report(_unknown_key(key, node, list(by_name), spec, self.index))
                 continue
             value = self.value(item.type, node, item)
             if value is not GONE:
@@ -148,7 +153,8 @@ class Checker:
                 ConfigError(
                     f"`{node.path}` must be given: {words(kind)}",
                     where=where(node),
-                    remedy=f"write `{node.path}=VALUE`, or set it in the recipe",
+                    remedy=f"write the value here, or give it as `{node.path}=VALUE`"
+                    + (f"; {item.doc}" if item is not None and item.doc else ""),
                 )
             )
             return GONE
@@ -169,7 +175,7 @@ class Checker:
                 WrongType(
                     f"`{node.path}`: {node.text} is read as {node.value}",
                     where=where(node),
-                    remedy=f"write {node.value}, or {node.text.lstrip('0') or '0'}, as you mean it",
+                    remedy=_as_meant(node),
                 )
             )
         elif item is not None and (wrong := out_of_range(value, item.least, item.most)):
@@ -275,7 +281,8 @@ class Checker:
             remedy = self._instead(group, name, node)
             remedy += "" if near else f"; known: {', '.join(names) or 'none'}"
         else:
-            remedy = f"write `{{use: NAME}}`; known: {', '.join(names) or 'none'}"
+            one = f"{{use: {names[0] if len(names) == 1 else 'NAME'}}}"
+            remedy = f"write `{one}`; known: {', '.join(names) or 'none'}"
         self.report(
             WrongType(
                 f"`{node.path}` takes {_article(group)} {group}, not {shown(node)}",
@@ -310,6 +317,13 @@ def deepest(node: Node, path: str) -> Node:
         key = max(fitting, key=len)
         node, path = node.value[key], path[len(key) :].lstrip(".")
     return node
+
+
+def _told_by(node: Node, problem: str) -> Node:
+    """The value that a problem of several names and that another file than theirs has changed."""
+    named = [c for k, c in node.children() if re.search(rf"\b{re.escape(k)}\b", problem)]
+    file = node.origin.rpartition(":")[0]
+    return next((child for child in named if child.origin.rpartition(":")[0] != file), node)
 
 
 def words(kind: FieldType) -> str:
@@ -380,26 +394,56 @@ def _wrong(kind: FieldType, node: Node, item: FieldSpec | None) -> WrongType:
         and node.origin.startswith(OVERRIDE)
         and "," in str(node.value)
     ):
-        remedy = "a run takes one value; for several, repeat a stage with `matrix:`"
+        remedy = f"write one value; for several, {SEVERAL}"
     elif kind == "int" and isinstance(node.value, float) and node.value.is_integer():
         remedy = f"write {int(node.value)}"
-    elif (
-        item is not None and item.default is not None and not isinstance(item.default, (dict, list))
-    ):
-        remedy = f"the default is {item.default}"
+    elif kind in ("int", "float", "bool") and isinstance(node.value, list):
+        remedy = f"write one of them; for several, {SEVERAL}"
+    elif node.text is None and isinstance(node.value, str) and _means(kind, node.value):
+        remedy = "remove the quotes"
+    else:
+        default = item.default if item is not None else None
+        such = default is not None and not isinstance(default, (dict, list))
+        remedy = f"write {words(kind)}" + (f", such as {json.dumps(default)}" if such else "")
     if item is not None and item.doc:
-        remedy = f"{remedy}; {item.doc}" if remedy else item.doc
+        remedy = f"{remedy}; `{item.name}`: {item.doc}" if remedy else item.doc
     return WrongType(
         f"`{node.path}` takes {words(kind)}, not {shown(node)}", where=where(node), remedy=remedy
     )
 
 
-def _unknown_key(key: str, node: Node, known: list[str], spec: ComponentSpec | None) -> UnknownKey:
+def _as_meant(node: Node) -> str:
+    """What to write for a number that YAML reads to another base."""
+    text = node.text or ""
+    bare = text.lstrip("0") or "0"
+    return f"write {node.value}" + ("" if ":" in text else f", or {bare}, as you mean it")
+
+
+def _means(kind: FieldType, text: str) -> bool:
+    value = scalar(text)
+    if kind == "bool":
+        return isinstance(value, bool)
+    fits = isinstance(value, int) or (kind == "float" and isinstance(value, float))
+    return kind in ("int", "float") and fits and not isinstance(value, bool)
+
+
+def _key_inside(key: str, spec: ComponentSpec | None, index: Index) -> str:
+    """The component inside another one that has a key, if only one does."""
+    groups = {component_group(item.type) for item in spec.fields} if spec is not None else set()
+    having = {one.group for one in index if one.group in groups and one.field(key) is not None}
+    return having.pop() if len(having) == 1 else ""
+
+
+def _unknown_key(
+    key: str, node: Node, known: list[str], spec: ComponentSpec | None, index: Index
+) -> UnknownKey:
     of = f"{spec.group} {spec.name!r} has" if spec is not None else "there is"
     remedy = nearest(key, known, noun="its keys")
     first, colon, rest = key.partition(":")
     if colon and node.value is None:
         remedy = f"write `{first}: {rest}`, with a blank behind the colon"
+    elif (inner := _key_inside(key, spec, index)) and not remedy.startswith("did"):
+        remedy = f"`{key}` is a key of its {inner}: write it there"
     return UnknownKey(f"{of} no key `{key}`", where=where(node), remedy=remedy)
 
 

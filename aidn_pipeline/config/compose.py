@@ -34,6 +34,19 @@ class Composed:
     notes: list[str] = field(default_factory=list)
     problems: list[FoundBeforeStart] = field(default_factory=list)
 
+    @property
+    def removed(self) -> dict[str, str]:
+        """Stages that were there and are null now, each with the place that says so."""
+        return {k: v.origin for k, v in self._stages().items() if v.value is None}
+
+    def others(self, name: str) -> list[str]:
+        """The stages beside one that say what they are."""
+        return [k for k, v in self._stages().items() if k != name and v.get("use") is not None]
+
+    def _stages(self) -> dict[str, Node]:
+        stages = self.tree.get("stages")
+        return stages.value if stages is not None and stages.is_mapping else {}
+
 
 def compose(
     library: Library,
@@ -113,6 +126,8 @@ def _apply(
 
 
 def _unreferenced(tree: Node, known: set[str]) -> list[FoundBeforeStart]:
+    if tree.get("stages") is None:
+        return []  # Told as what it is: a recipe without stages.
     return [
         UnknownKey(
             f"nothing in this recipe refers to `{key}`",

@@ -23,6 +23,7 @@ from aidn_pipeline.errors import (
 )
 
 RECIPE = "recipe="
+MISSING = "???"
 QUOTED = re.compile(r"`([^`]+)`|'([^']+)'")
 PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")
 
@@ -121,6 +122,8 @@ def _in_line(line: str, entry: _Entry | None, problem: FoundBeforeStart) -> Span
     if not isinstance(problem, UnknownKey) and entry.value is not None and entry.is_single:
         found = _named(line, entry.value, problem)
         text = line[slice(*entry.value)].strip("'\"")
+        if text == MISSING:
+            return entry.value
         told = re.search(rf"(?<!\w){re.escape(text)}(?!\w)", problem.problem)
         if found is not None or (told and len(text) > 1):
             return found or entry.value
@@ -129,8 +132,7 @@ def _in_line(line: str, entry: _Entry | None, problem: FoundBeforeStart) -> Span
     named = _named(line, around, problem) or _named(line, whole, problem)
     if named is not None:
         return named
-    # A value that goes on below, or that is itself keys and values, is told by its key.
-    return (entry.value if entry.is_single else None) or entry.key or whole
+    return entry.key or entry.value or whole
 
 
 def _named(line: str, within: Span, problem: FoundBeforeStart) -> Span | None:
@@ -191,8 +193,8 @@ def _entries(text: str) -> list[_Entry]:
 def _walk(
     event: Any, events: Iterator[Any], path: tuple[str, ...], key: Any, found: list[_Entry]
 ) -> None:
-    mark = key.start_mark if key is not None else event.start_mark
-    start, at = mark.line, len(found)
+    begins, at = event.start_mark.line, len(found)
+    start = begins if key is None else key.start_mark.line
     found.append(_Entry(start, path, _span(key, key) if key else None, None, is_single=True))
     last, single = event, isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent))
     if isinstance(event, yaml.SequenceStartEvent):
@@ -202,9 +204,12 @@ def _walk(
             position += 1
     elif isinstance(event, yaml.MappingStartEvent):
         while not isinstance(last := next(events), yaml.MappingEndEvent):
+            if not isinstance(last, (yaml.ScalarEvent, yaml.AliasEvent)):
+                # A key that is no word, which is the mistake.
+                _walk(last, events, (*path, ""), None, [])
             name = str(getattr(last, "value", ""))
             _walk(next(events), events, (*path, name), last, found)
-    value = _span(event, last) if event.start_mark.line == start else None
+    value = _span(event, last) if begins == start else None
     found[at] = replace(found[at], value=value, is_single=single)
 
 

@@ -133,11 +133,12 @@ class Resolver:
 
     def _enter(self, node: Node, path: str) -> Node:
         if path in self._open or len(self._open) >= MAX_DEPTH:
-            circle = " -> ".join([*self._open[-4:], path])
+            start = self._open.index(path) if path in self._open else -4
+            circle = " -> ".join([*self._open[start:], path])
             raise ConfigError(
-                f"interpolations go in a circle: {circle}",
+                f"references go in a circle: {circle}",
                 where=node.origin,
-                remedy="break the circle",
+                remedy="write a value in one of these places",
             )
         self._open.append(path)
         try:
@@ -169,7 +170,7 @@ class Resolver:
             raise ConfigError(
                 f"`${{{inner}}}` is no single value, so it cannot stand inside a text",
                 where=node.origin,
-                remedy="refer to a value below it",
+                remedy=f"refer to a value below it, such as `${{{inner}.{_single(found)}}}`",
             )
         # As it was written: `1.10` is a version, and no 1.1.
         return found.text if found.text is not None else str(value)
@@ -188,7 +189,7 @@ class Resolver:
         name, colon, arguments = inner.partition(":")
         name = name.strip()
         if not colon or name not in RESOLVERS:
-            raise _refused(inner, node)
+            raise _refused(inner, node, path)
         if name == "secret":
             return _secret(arguments.strip(), node, path)
         if name == "oc.env":
@@ -212,7 +213,7 @@ class Resolver:
         if value is None:
             if not comma:
                 raise ConfigError(
-                    f"environment variable {name} is not set",
+                    f"environment variable `{name}` is not set",
                     where=node.origin,
                     remedy=f"set it, or give a default: `${{oc.env:{name},DEFAULT}}`",
                 )
@@ -235,6 +236,7 @@ class Resolver:
 
     def _unknown(self, wanted: str, node: Node) -> UnknownKey:
         known = list(self.root.value)
+        told = f"root keys: {', '.join(known)}"
         first, _, rest = wanted.partition(".")
         if first not in known:
             near = get_close_matches(first, known, 1)
@@ -244,10 +246,13 @@ class Resolver:
             names = list(above.value) if above is not None and above.is_mapping else []
             near = get_close_matches(keys_of(wanted)[-1], names, 1)
             right = ".".join([*keys_of(wanted)[:-1], near[0]]) if near else ""
+            if names and not near:
+                over = ".".join(keys_of(wanted)[:-1])
+                told = f"keys of {over} that are written: {', '.join(map(str, names))}"
         return UnknownKey(
             f"`${{{wanted}}}` refers to nothing",
             where=node.origin,
-            remedy=f"did you mean `${{{right}}}`?" if right else f"root keys: {', '.join(known)}",
+            remedy=f"did you mean `${{{right}}}`?" if right else told,
         )
 
 
@@ -273,18 +278,28 @@ def _secret(name: str, node: Node, path: str) -> Node:
     return Node(f"${{secret:{name}}}", node.origin, path=path)
 
 
-def _refused(inner: str, node: Node) -> ConfigError:
-    name = inner.partition(":")[0]
+def _single(node: Node) -> str:
+    """The path of the first single value inside a mapping or a list."""
+    for key, child in node.children():
+        inner = _single(child) if isinstance(child.value, (dict, list)) else ""
+        return f"{key}.{inner}".rstrip(".")
+    return "KEY"
+
+
+def _refused(inner: str, node: Node, path: str) -> ConfigError:
+    name, _, argument = inner.partition(":")
     if inner.startswith("."):
+        dots = len(inner) - len(inner.lstrip("."))
+        root = ".".join([*path.split(".")[:-dots], inner[dots:]])
         return ConfigError(
             f"`${{{inner}}}` is a relative path",
             where=node.origin,
-            remedy="write the path from the root",
+            remedy=f"write the path from the root: `${{{root}}}`",
         )
     remedies: dict[str, str] = {
-        "now": "a recipe gives the same result tomorrow; times stand in the run's record",
-        "hydra": "what you look for is a key of the recipe",
-        "env": "write `${oc.env:NAME}`",
+        "now": "remove it: a recipe gives the same tomorrow; times stand in the run's record",
+        "hydra": "refer to a key of the recipe, such as `${name}`",
+        "env": f"write `${{oc.env:{argument or 'NAME'}}}`",
     }
     known = ", ".join(RESOLVERS)
     return ForbiddenKey(

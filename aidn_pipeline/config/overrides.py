@@ -19,6 +19,16 @@ from aidn_pipeline.core.index import Index
 from aidn_pipeline.errors import ConfigError, ForbiddenKey, FoundBeforeStart, UnknownKey, UsageError
 
 ROOT_KEYS = ("name", "seed", "stages", "run")
+OF_HYDRA = {
+    "dir": "results are kept in the store, and AIDN_HOME names another folder for it",
+    "subdir": "results are kept in the store, and AIDN_HOME names another folder for it",
+    "launcher": "`run.executor=processes` runs stages beside each other",
+    "sweeper": "values are searched by a stage, `use: sweep`",
+    "params": "values are searched by a stage, `use: sweep`",
+    "searchpath": "own groups and recipes go to `conf/` and `recipes/`",
+    "verbose": "`--traceback` shows every frame",
+}
+"""What there is instead of settings of Hydra."""
 DOMAIN = ("low", "high", "log", "step", "choices", "ordered", "type")
 
 
@@ -89,7 +99,7 @@ def _parse(argument: str, library: Library) -> Override:
         raise UsageError(
             f"{written!r} is no override",
             where=f"override {written}",
-            remedy="write `key=value` or `~key`",
+            remedy=f"write `{written or 'key'}=VALUE`, or `~{written or 'key'}` to remove it",
         )
     _checked(key, value, written)
     if is_literal:
@@ -116,7 +126,8 @@ def _checked(key: str, value: str, written: str) -> str:
         raise ForbiddenKey(
             "the command line does not configure Hydra",
             where=f"override {written}",
-            remedy="remove it",
+            remedy="remove it"
+            + next((f"; {said}" for part, said in OF_HYDRA.items() if part in parts), ""),
         )
     for above, part in zip(["", *parts], parts, strict=False):
         if part in FORBIDDEN:
@@ -215,7 +226,8 @@ class Application:
         return item is not None and item.masks is not None
 
     def _delete(self, keys: list[str], override: Override) -> None:
-        if find(self.tree, keys) is None:
+        found = find(self.tree, keys)
+        if found is None or (keys[0] == "stages" and len(keys) == 2 and found.value is None):
             above = find(self.tree, keys[:-1])
             known = list(above.value) if above is not None and above.is_mapping else []
             raise UnknownKey(
@@ -223,10 +235,21 @@ class Application:
                 where=override.origin,
                 remedy=nearest(keys[-1], known),
             )
-        self.tree = drop(self.tree, keys)
+        if keys[0] == "stages" and len(keys) == 2:
+            # So that it is known who removed it.
+            self.tree = put(self.tree, keys, Node(None, override.origin))
+        else:
+            self.tree = drop(self.tree, keys)
 
     def _set(self, keys: list[str], node: Node, override: Override) -> None:
         self._refuse_unknown(keys, override)
+        if keys[-1].isdigit() and find(self.tree, keys[:-1]) is None:
+            above = ".".join(keys[:-1])
+            raise ConfigError(
+                f"`{above}` has its default, and an item of a list is not set by itself",
+                where=override.origin,
+                remedy=f"write `{above}=[...]`, the whole list",
+            )
         old = find(self.tree, keys)
         # `key={}` empties a mapping: merged it would say nothing.
         if old is not None and node.is_mapping and node.value:
@@ -261,9 +284,10 @@ class Application:
             keys[0] == "stages"
             and len(keys) > 2
             and stages is not None
-            and stages.get(keys[1]) is None
+            and getattr(stages.get(keys[1]), "value", None) is None
         ):
-            known = list(stages.value) if stages.is_mapping else []
+            found = stages.value if stages.is_mapping else {}
+            known = [name for name, stage in found.items() if stage.value is not None]
             raise UnknownKey(
                 f"there is no stage {keys[1]!r}",
                 where=override.origin,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from aidn_pipeline.config.cells import (
@@ -128,7 +129,7 @@ def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec
             written[key] = Node(parts, node.origin, path="stages")
         else:
             written[key] = composed.resolver.every(node, key, checker.unresolved)
-    nodes = _stage_nodes(written.get("stages"), checker)
+    nodes = _stage_nodes(written.get("stages"), composed.tree.origin, checker)
     cells = expand(nodes, composed, checker)
     stages = {cell.name: _stage(cell, composed, checker) for cell in cells.values()}
     name = _scalar(checker, "str", written.get("name"))
@@ -136,7 +137,7 @@ def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec
     seed = _scalar(checker, "int", written.get("seed"))
     run = _run(written.get("run"), cells, checker)
     if not any(WIRED.fullmatch(path) for path in checker.lost):
-        _check_wiring(stages, cells, checker)
+        _check_wiring(stages, cells, composed, checker)
     if checker.problems:
         return None
     origins: dict[str, str] = {}
@@ -159,13 +160,13 @@ def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec
     )
 
 
-def _stage_nodes(stages: Node | None, checker: Checker) -> dict[str, Node]:
+def _stage_nodes(stages: Node | None, place: str, checker: Checker) -> dict[str, Node]:
     if stages is None or not stages.is_mapping or not stages.value:
         if not checker.problems:
             checker.report(
                 ConfigError(
                     "the recipe has no stages",
-                    where=stages.origin if stages else "stages",
+                    where=stages.origin if stages else f"{place}:1",
                     remedy="add `- /pipeline: standard` to its defaults list",
                 )
             )
@@ -199,6 +200,16 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
     node = unpinned(name, cell.node, composed, checker)
     before = checker.reports
     limits = read_limits(node, checker)
+    near = get_close_matches(name, composed.others(name), 1)
+    if node.get("use") is None and near:
+        checker.report(
+            UnknownKey(
+                f"there is no stage {name!r}, and nothing says what it would be",
+                where=where(node),
+                remedy=f"did you mean `{near[0]}`? For a new stage, add `use:`",
+            )
+        )
+        return None
     given = checker.component("stage", node, skip=STAGE_KEYS)
     if given is None:
         return None
@@ -257,7 +268,10 @@ def _run(node: Node | None, cells: Mapping[str, Cell], checker: Checker) -> dict
 
 
 def _check_wiring(
-    stages: Mapping[str, StageSpec | None], cells: Mapping[str, Cell], checker: Checker
+    stages: Mapping[str, StageSpec | None],
+    cells: Mapping[str, Cell],
+    composed: Composed,
+    checker: Checker,
 ) -> None:
     known = {name: stage for name, stage in stages.items() if stage is not None}
     if len(known) < len(cells):
@@ -269,20 +283,21 @@ def _check_wiring(
         found.append(problem)
     refuse_repeated_effects(known, cells, checker.index, checker)
     # A reference that could not be read is told already; its port is not missing beside that.
-    told = {
-        f"stages.{cell.base}.inputs"
-        for cell in cells.values()
-        if any(f"(stages.{cell.base}.inputs." in p.where for p in checker.problems)
-    }
+    told = {p.where.partition(" (")[2].removesuffix(")") for p in checker.problems}
+    gone = composed.removed
     same = set[tuple[str, str]]()
     for one in found:
         path, place = _place(one.where, cells)
         # What is wrong with a stage is wrong with each of its cells, and told once.
         said = (CELL_NAME.sub("", one.problem), place)
-        if path in told or said in same:
+        if said in same or any(f"{t}.".startswith(f"{path}.") for t in told):
             continue
         same.add(said)
-        checker.report(WiringError(one.problem, where=place, remedy=one.remedy))
+        missing = next((n for n in gone if one.problem.endswith(f"there is no stage {n!r}")), None)
+        remedy = one.remedy
+        if missing is not None:
+            remedy = f"it is removed at {gone[missing]}: wire this to another, or remove it as well"
+        checker.report(WiringError(one.problem, where=place, remedy=remedy))
 
 
 def _place(path: str, cells: Mapping[str, Cell]) -> tuple[str, str]:

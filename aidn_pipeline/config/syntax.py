@@ -78,7 +78,7 @@ def _found(problem: Any, text: str, lines: list[str]) -> _Finding:
     if "quoted scalar" in context or "double-quoted" in context:
         return _quote(lines, *opened, what, column)
     if "block" in context and mark.line != opened[0] and not line[:column].strip():
-        return _indentation(lines, at, column)
+        return _indentation(lines, at, column, context)
     if "block mapping" in context:
         rest = line[column:].split(" #")[0].strip()
         return _Finding(
@@ -198,10 +198,10 @@ def _quote(lines: list[str], at: int, column: int, what: str, wrong: int) -> _Fi
     )
 
 
-def _indentation(lines: list[str], at: int, column: int) -> _Finding:
+def _indentation(lines: list[str], at: int, column: int, context: str) -> _Finding:
     line = lines[at]
     end = len(line.split(" #")[0].rstrip())
-    depths = [len(text) - len(text.lstrip()) for text in lines[:at] if text.strip()]
+    above = next((text for text in reversed(lines[:at]) if text.strip()), "")
     if line[column:].startswith("-"):
         return _Finding(
             at,
@@ -209,19 +209,19 @@ def _indentation(lines: list[str], at: int, column: int) -> _Finding:
             "an item of a list stands among keys",
             "indent it below the key whose list it belongs to",
         )
-    if column in depths:
+    if "collection" in context:
         return _Finding(
             at,
             (column, end),
             "a key stands among the items of a list",
             "indent it below its item, or move it in front of the list",
         )
-    near = min(depths, key=lambda depth: abs(depth - column), default=0)
+    near = len(above) - len(above.lstrip())
     return _Finding(
         at,
         (column, end),
         "the line is indented like no line above that it could belong to",
-        f"give it the indentation of the keys beside it: {near} blanks and not {column}",
+        f"give it the indentation of the keys beside it, such as {near} blanks, not {column}",
     )
 
 
@@ -242,7 +242,7 @@ def _odd(lines: list[str], at: int, column: int, opened: Span, what: str) -> _Fi
         at, column = opened
         line, sign = lines[at], lines[at][column : column + 1]
     if sign and not sign.isalnum() and not sign.isspace():
-        word = re.match(r"[^\s,]+", line[column:])
+        word = re.match(r"[^\s,\]}]+", line[column:])
         end = column + (len(word[0]) if word else 1)
         return _Finding(
             at,

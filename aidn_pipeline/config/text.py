@@ -178,7 +178,7 @@ class _Reader:
         if event.tag is not None:
             self.report(
                 ForbiddenKey(
-                    f"a tag ({shown_tag(event.tag)}) says how to build a value",
+                    f"the tag `{shown_tag(event.tag)}` says how to build a value",
                     where=self._place(event),
                     remedy="remove the tag; components are named by `use:`",
                 )
@@ -218,7 +218,7 @@ class _Reader:
     ) -> tuple[Node, int]:
         items: dict[str, Node] = {}
         merged: list[Node] = []
-        height = 0
+        height, targeted = 0, False
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             place = self._place(event)
             if not isinstance(event, yaml.ScalarEvent):
@@ -231,6 +231,7 @@ class _Reader:
             self._node(event, events, depth + 1, parent, place)
             key, plain = event.value, event.implicit[0]
             value_event = next(events)
+            targeted |= key == "_target_"
             if key in FORBIDDEN:
                 self._forbidden(key, getattr(value_event, "value", ""), parent, place)
             value, high = self._node(value_event, events, depth + 1, key, place)
@@ -242,13 +243,16 @@ class _Reader:
                     ConfigError(
                         f"key {key!r} stands twice in one mapping",
                         where=place,
-                        remedy=f"the other one is at {items[key].origin}; keep one",
+                        remedy=f"keep one; the other is at {items[key].origin}",
                     )
                 )
             elif key not in FORBIDDEN and getattr(value_event, "tag", None) is None:
                 items[key] = value
         for value in merged:
             items = self._merge_key(value) | items
+        if targeted:
+            # Its other keys are those of what it would run.
+            items = {}
         return Node(items, origin), height + 1
 
     def _forbidden(self, key: str, value: str, parent: str, place: str) -> None:

@@ -135,7 +135,7 @@ def test_interpolations_of_every_kind(load: Load, write: Write) -> None:
 
 BAD: list[tuple[str, type[AidnError], str, str]] = [
     ("seed: 1\nsed: 2\n", UnknownKey, ":5 (sed)", "`seed`"),
-    ("seed: high\n", WrongType, ":4 (seed)", "default"),
+    ("seed: high\n", WrongType, ":4 (seed)", "whole number"),
     ("stages: {train: {trainer: {epochs: 3}}}\n", ConfigError, ":4", "`trainer.epochs`"),
     ("model:\n  use: curve\n", ConfigError, ":5", "- override /model: curve"),
     ("stages:\n  train:\n    trianer: 1\n", UnknownKey, ":6 (stages.train.trianer)", "`trainer`"),
