@@ -360,10 +360,15 @@ class _Called:
         return replace(node, value={**inside, **kept})
 
     def _filled(self, node: Node) -> Node:
+        # What holds none stays the node it is: stages that refer to it share it.
         if isinstance(node.value, dict):
-            return replace(node, value={k: self._filled(v) for k, v in node.value.items()})
+            inner = {k: self._filled(v) for k, v in node.value.items()}
+            changed = any(inner[k] is not v for k, v in node.value.items())
+            return replace(node, value=inner) if changed else node
         if isinstance(node.value, list):
-            return replace(node, value=[self._filled(v) for v in node.value])
+            items = [self._filled(v) for v in node.value]
+            changed = any(a is not b for a, b in zip(items, node.value, strict=True))
+            return replace(node, value=items) if changed else node
         if not isinstance(node.value, str) or "${" not in node.value:
             return node
         whole = STANDS_FOR.fullmatch(node.value)

@@ -57,6 +57,9 @@ class Checker:
     notes: dict[str, None] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     _told: set[tuple[str, str]] = field(default_factory=set)
+    _checked: dict[tuple[str, int, int], tuple[Node, dict[str, Any] | None, int]] = field(
+        default_factory=dict
+    )
     _unresolved: set[str] = field(default_factory=set)
 
     def report(self, problem: FoundBeforeStart) -> None:
@@ -113,6 +116,17 @@ class Checker:
                 at = where(_told_by(deepest(node, problem.where), problem.problem))
                 self.report(type(problem)(problem.problem, where=at, remedy=problem.remedy))
         return found
+
+    def _inner(self, group: str, node: Node, default: Any) -> dict[str, Any] | None:
+        """As `component`; what several stages refer to is one node, and is checked once."""
+        key = group, id(node), id(default)
+        if key not in self._checked:
+            before = self.reports
+            found = self.component(group, node, default=default)
+            self._checked[key] = node, found, self.reports - before
+        else:
+            self.reports += self._checked[key][2]
+        return self._checked[key][1]
 
     def fields(
         self,
@@ -187,7 +201,7 @@ class Checker:
         if "optional" in kind:
             return None if node.value is None else self.value(kind["optional"], node, item)
         if "component" in kind:
-            found = self.component(kind["component"], node, default=item.default if item else None)
+            found = self._inner(kind["component"], node, item.default if item else None)
             return GONE if found is None else found
         if "literal" in kind:
             for choice in kind["literal"]:

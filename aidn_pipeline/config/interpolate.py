@@ -27,6 +27,15 @@ CELL = "matrix."
 """Begins what stands for the value of a cell: `${matrix.fold}`."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A value of the root that is resolved, and what it expanded to."""
+
+    node: Node
+    nodes: int
+    characters: int
+
+
 @dataclass(slots=True)
 class Resolver:
     """Resolves parts of one tree.
@@ -44,6 +53,8 @@ class Resolver:
     _open: list[str] = field(default_factory=list)
     _nodes: int = 0
     _characters: int = 0
+    _failures: int = 0
+    _done: dict[str, _Done] = field(default_factory=dict)
 
     def resolve(self, node: Node, path: str) -> Node:
         """The node with every interpolation replaced; each value knows the path it is written at.
@@ -52,25 +63,16 @@ class Resolver:
             ConfigError: for an unknown path or variable, a circle, or a resolver that is not ours.
             BudgetExceeded: if the result would be too large.
         """
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise BudgetExceeded(
-                f"the interpolations expand to more than {MAX_NODES:,} values",
-                where=node.origin,
-                remedy="simplify them",
-            )
+        self._spend(1, 0, node)
         if isinstance(node.value, dict):
             inner = {k: self._child(v, f"{path}.{k}" if path else k) for k, v in node.value.items()}
-            return replace(node, value=inner, path=path)
+            return Node(inner, node.origin, path=path)
         if isinstance(node.value, list):
-            return replace(
-                node,
-                value=[self._child(v, f"{path}.{i}") for i, v in enumerate(node.value)],
-                path=path,
-            )
+            items = [self._child(v, f"{path}.{i}") for i, v in enumerate(node.value)]
+            return Node(items, node.origin, path=path)
         if isinstance(node.value, str) and "${" in node.value:
             return self._string(node, path)
-        return replace(node, path=path)
+        return Node(node.value, node.origin, node.text, path)
 
     def every(self, node: Node, path: str, failed: Failed) -> Node:
         """As `resolve`, but one value that cannot be resolved does not hide the next.
@@ -97,6 +99,7 @@ class Resolver:
         except BudgetExceeded:
             raise
         except FoundBeforeStart as problem:
+            self._failures += 1
             left = replace(node, path=path)
             self._failed(problem, left)
             return left
@@ -140,11 +143,32 @@ class Resolver:
                 where=node.origin,
                 remedy="write a value in one of these places",
             )
+        if (done := self._done.get(path)) is not None:
+            # Read once, and paid for each time: what it expands to is there in every place.
+            self._spend(done.nodes, done.characters, node)
+            return done.node
         self._open.append(path)
+        before = self._nodes, self._characters, self._failures
         try:
-            return self.resolve(node, path)
+            found = self.resolve(node, path)
         finally:
             self._open.pop()
+        if self._failures == before[2]:
+            spent = self._nodes - before[0], self._characters - before[1]
+            self._done[path] = _Done(found, *spent)
+        return found
+
+    def _spend(self, nodes: int, characters: int, node: Node) -> None:
+        self._nodes += nodes
+        self._characters += characters
+        over = f"{MAX_NODES:,} values" if self._nodes > MAX_NODES else ""
+        over = f"{MAX_BYTES:,} characters" if self._characters > MAX_BYTES else over
+        if over:
+            raise BudgetExceeded(
+                f"the interpolations expand to more than {over}",
+                where=node.origin,
+                remedy="simplify them",
+            )
 
     def _string(self, node: Node, path: str) -> Node:
         parts = list(split(node.value, node.origin))
@@ -153,13 +177,7 @@ class Resolver:
         texts = []
         for is_expression, text in parts:
             piece = self._piece(text, node, path) if is_expression else text
-            self._characters += len(piece)
-            if self._characters > MAX_BYTES:
-                raise BudgetExceeded(
-                    f"the interpolations expand to more than {MAX_BYTES:,} characters",
-                    where=node.origin,
-                    remedy="simplify them",
-                )
+            self._spend(0, len(piece), node)
             texts.append(piece)
         return Node("".join(texts), node.origin, path=path)
 

@@ -106,7 +106,7 @@ def _loaded(
     checker = Checker(library.index)
     for problem in composed.problems:
         checker.report(problem)
-    spec = _assemble(name, composed, checker)
+    spec = assemble(name, composed, checker)
     if len(checker.problems) > 1:
         raise ConfigProblems(checker.problems)
     if checker.problems:
@@ -115,7 +115,14 @@ def _loaded(
     return spec
 
 
-def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec | None:
+def assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec | None:
+    """Resolves and checks a composed recipe; None if anything is wrong, which is reported.
+
+    Args:
+        recipe: the name it was loaded by.
+        composed: the recipe.
+        checker: takes the problems.
+    """
     written: dict[str, Node] = {}
     for key in ("name", "seed", "run", "stages"):
         node = composed.tree.get(key)
@@ -200,8 +207,7 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
     node = unpinned(name, cell.node, composed, checker)
     before = checker.reports
     limits = read_limits(node, checker)
-    near = get_close_matches(name, composed.others(name), 1)
-    if node.get("use") is None and near:
+    if node.get("use") is None and (near := get_close_matches(name, composed.others(name), 1)):
         checker.report(
             UnknownKey(
                 f"there is no stage {name!r}, and nothing says what it would be",
