@@ -25,14 +25,7 @@ from aidn_pipeline.engine.executors.base import Ended, Executor, Task, Told
 from aidn_pipeline.engine.fingerprint import Inputs
 from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.engine.perform import reusable
-from aidn_pipeline.engine.plan import (
-    TAKEN,
-    UNCHANGED,
-    Planner,
-    PlanRow,
-    resolve_inputs,
-    with_params,
-)
+from aidn_pipeline.engine.plan import Planner, PlanRow, resolve_inputs, with_params
 from aidn_pipeline.engine.retrying import ENDING, failure_of, pause_before_retry
 from aidn_pipeline.engine.schedule import Budget, Candidate, Front, choose, urgencies
 from aidn_pipeline.engine.stopping import StopFlag
@@ -284,7 +277,8 @@ class StageLoop:
             answer = StageAnswer.from_json(ended.answer)
             if self._place:
                 self._store.hold(answer.outputs.values(), answer.fingerprint)
-            self._succeeded(ended.name, prepared.row.reason, answer)
+            same = answer.action == "reuse"
+            self._succeeded(ended.name, "unchanged" if same else prepared.row.reason, answer)
         except AidnError as error:
             if not self._again(prepared, error):
                 self._failed(prepared.stage, error, ended.seconds, prepared.row.reason)
@@ -332,7 +326,7 @@ class StageLoop:
     def _succeeded(self, name: str, reason: str, answer: StageAnswer) -> None:
         self.results[name] = StageResult(
             action=answer.action,
-            reason=UNCHANGED if answer.action == "reuse" and reason != TAKEN else reason,
+            reason=reason,
             status="done",
             fingerprint=answer.fingerprint,
             seconds=round(answer.seconds, 3),

@@ -1,11 +1,10 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from aidn_pipeline.config.frozen import recipe_text
@@ -40,7 +39,7 @@ from aidn_pipeline.facade.predictor import hand_over
 from aidn_pipeline.facade.rerun import Rerun, held_to
 from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.runs import recorded_run
-from aidn_pipeline.facade.workspace import BUNDLES, Workspace
+from aidn_pipeline.facade.workspace import BUNDLES, Workspace, empty_store
 from aidn_pipeline.store.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -223,7 +222,7 @@ class AiModelBuilder:
 
     def _planned(self, spec: PipelineSpec, index: Index) -> tuple[PipelineSpec, Plan]:
         # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
-        with self._store(spec) if self.workspace.has_store else _empty_store() as store:
+        with self._store(spec) if self.workspace.has_store else empty_store() as store:
             spec, _ = self._held(spec, index, store)
             plan = make_plan(spec, store, index, self.workspace.project.root, force=forced(spec))
         refuse_missing(spec, plan, self.recipe)
@@ -308,11 +307,11 @@ class AiModelBuilder:
         needed = needed_secrets(spec, index)
         if needed or spec.run.get("only"):
             refuse_unavailable(needed, self._planned(spec, index)[1])
+        self._warn(spec.warnings)
         with self._store(spec) as store:
             spec, rerun = self._held(spec, index, store)
-            for text in rerun.changed if rerun else ():
-                said = f"since run {rerun.of if rerun else ''}: {text}"
-                self._tell(Notice(text=said, level="warning"))
+            if rerun is not None:
+                self._warn(f"since run {rerun.of}: {text}" for text in rerun.changed)
             ran = run_pipeline(
                 self._placed(spec, index, store),
                 store,
@@ -350,6 +349,9 @@ class AiModelBuilder:
             texts = list(changes_of(index, self.index, self.live))
         except AidnError as error:
             texts = [f"while the pipeline ran: {error}"]
+        self._warn(texts)
+
+    def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:
             self._tell(Notice(text=text, level="warning"))
 
@@ -371,7 +373,7 @@ class AiModelBuilder:
 
     def _store(self, spec: PipelineSpec) -> AbstractContextManager[Store]:
         if spec.run.get("smoke"):
-            return _empty_store()
+            return empty_store()
         return self.workspace.open_store(spec.run.get("durability", "full"))
 
     def _facts(self, spec: PipelineSpec) -> dict[str, Any]:
@@ -402,12 +404,6 @@ def _key(target: Any) -> tuple[str, str]:
     mark = mark_of(target)
     assert mark is not None
     return mark.group, mark.name
-
-
-@contextmanager
-def _empty_store() -> Iterator[Store]:
-    with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
-        yield store
 
 
 def _refuse_links(folder: Path, parent: Path) -> None:

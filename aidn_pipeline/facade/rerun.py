@@ -137,7 +137,7 @@ def held_to(
         files, since = _moved(old, now), list(_changes(old, now))
         reads = not stage.inputs and any(isinstance(a, Dataset) for a in old.outputs.values())
         if files or (since and reads and name not in anew):
-            if store.hold(old.outputs.values(), old.fingerprint):
+            if not old.is_withdrawn and store.hold(old.outputs.values(), old.fingerprint):
                 stages[name] = replace(stage, taken=old.fingerprint)
                 why = "; ".join([*(f"{path} changed" for path in files), *since])
                 notes.append(f"{name} is taken from run {record['run']}, since when {why}")
