@@ -106,6 +106,24 @@ def rerun_recorded(record: Mapping[str, Any], stages: Mapping[str, StageResult])
     return found.with_outputs(stages)
 
 
+def planned_rerun(record: Mapping[str, Any] | None, notes: Sequence[str]) -> dict[str, Any] | None:
+    """The `rerun` object of a plan: what has changed is among its notes, the bytes are not known.
+
+    Args:
+        record: of the run that would be done again; None if it is none.
+        notes: of the pipeline that is planned.
+    """
+    if record is None:
+        return None
+    since = _since(record)
+    told = tuple(note.removeprefix(since) for note in notes if note.startswith(since))
+    return Rerun(of=record["run"], changed=told, expected={}).to_json()
+
+
+def _since(record: Mapping[str, Any]) -> str:
+    return f"since run {record['run']}: "
+
+
 def held_to(
     spec: PipelineSpec, record: Mapping[str, Any], store: Store, index: Index, project: Path
 ) -> tuple[PipelineSpec, Rerun]:
@@ -155,7 +173,7 @@ def held_to(
             where=spec.origins.get("run.strict", "run.strict"),
             remedy="bring back what has changed, or leave out --strict: the bytes are compared",
         )
-    notes += [f"since run {record['run']}: {text}" for text in told]
+    notes += [f"{_since(record)}{text}" for text in told]
     return replace(spec, stages=stages, notes=(*spec.notes, *notes)), held
 
 

@@ -9,6 +9,8 @@ from support.command import last_object
 from support.shop import edit
 from support.source import ROOT
 
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
 
 @pytest.fixture
 def locked(shop, say):
