@@ -55,9 +55,11 @@ class AidnError(Exception):
         problem: one sentence; what was expected and what was found.
         where: the place: a file with its line, a config path, a file in the store.
         remedy: what to type or change; empty when nothing can be advised.
+        excerpt: the line it is about, with a caret below the mistake; None where nobody looked.
     """
 
     exit_code = 1
+    excerpt: str | None = None
 
     def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
         self.problem = MASKS.masked(problem)
@@ -66,9 +68,13 @@ class AidnError(Exception):
         super().__init__(self.problem)
 
     def __str__(self) -> str:
-        lines = [self.problem]
-        if self.where:
-            lines.append(f"  at: {self.where}")
+        if self.excerpt:
+            place, _, path = self.where.removesuffix(")").rpartition(" (")
+            lines = [f"{place or path}: {self.problem}", self.excerpt]
+            if place and path not in self.problem:
+                lines.append(f"  at: {path}")
+        else:
+            lines = [self.problem, *([f"  at: {self.where}"] if self.where else [])]
         if self.remedy:
             lines.append(f"  fix: {self.remedy}")
         return "\n".join(lines)
@@ -130,7 +136,10 @@ class ConfigProblems(ConfigError):
 
     Attributes:
         problems: each with its place and remedy, in file order.
+        places: the files with their lines, for the first line of the message.
     """
+
+    places = ""
 
     def __init__(self, problems: Sequence[FoundBeforeStart]) -> None:
         self.problems = tuple(problems)
@@ -140,7 +149,8 @@ class ConfigProblems(ConfigError):
         )
 
     def __str__(self) -> str:
-        head = f"{len(self.problems)} problems in the configuration"
+        told = f": {self.places}" if self.places else ""
+        head = f"{len(self.problems)} problems in the configuration{told}"
         return "\n\n".join([head, *(str(p) for p in self.problems)])
 
 

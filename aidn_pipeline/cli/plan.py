@@ -26,7 +26,8 @@ def tell(builder: AiModelBuilder, *, as_json: bool) -> int:
     """Prints a plan: as a table, and for programs as one JSON object."""
     started = time.monotonic()
     spec, plan = builder.planned()
-    print(text(plan, spec.notes), file=sys.stderr if as_json else sys.stdout)
+    notes = [*(f"note: {note}" for note in spec.notes), *(f"warning: {w}" for w in spec.warnings)]
+    print(text(plan, notes), file=sys.stderr if as_json else sys.stdout)
     if as_json:
         print(json.dumps(planned_json(plan, time.monotonic() - started)), flush=True)
     return 0
@@ -63,4 +64,4 @@ def text(plan: Plan, notes: Sequence[str]) -> str:
     left = sum(row.estimate_s or 0.0 for row in plan.rows if row.action in ("run", "resume"))
     if left:
         lines.append(f"\nabout {seconds(left)}, by the last times")
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+    return "\n".join([*lines, *notes])

@@ -48,4 +48,6 @@ def _recipe(given: Sequence[str]) -> int:
     print(annotated(spec), end="")
     for note in spec.notes:
         print(f"note: {note}", file=sys.stderr)
+    for warning in spec.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     return 0

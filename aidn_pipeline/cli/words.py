@@ -286,11 +286,20 @@ Prints a script: verbs, flags, recipes, keys and their values, stages and runs c
     ),
     "schema": Word(
         "schema",
-        "print a JSON Schema: recipe or run",
+        "write the JSON Schemas by which an editor completes and checks YAML",
         """\
-aidn-run schema recipe|run
+aidn-run schema NAME
+aidn-run schema --write [--in FOLDER] [--headers]
 
-Prints the JSON Schema of recipes (for editors) or of the object that `--json` prints.
+Prints one JSON Schema (2020-12), or writes all of them, with the components and presets of this
+project in them: recipe (recipes and pipelines, as written), resolved (every value known, as
+`show recipe=NAME` prints it), run (what `--json` prints), and one for the presets of each group.
+
+  --write       writes them to .aidn/schemas; says which comment on top of a YAML file names its
+                schema, so that an editor with the YAML language server finds it. Where they are
+                there, every command that reads a recipe keeps them fresh
+  --in FOLDER   somewhere else, such as `schemas`, to be committed
+  --headers     also writes that comment on top of the project's recipes and presets
 """,
     ),
     "overview": Word(

@@ -20,7 +20,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from aidn_pipeline.config.library import BUILTIN, Config, Library
+from aidn_pipeline.config.library import BUILTIN, PATH, Config, Library
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.errors import ConfigError, UnknownComponent, UnknownKey, UnknownRecipe
@@ -52,7 +52,6 @@ def resolve_defaults(library: Library, recipe: str, choices: Mapping[str, str]) 
     Raises:
         ConfigError: if an option, a group or a recipe is unknown, or a config extends itself.
     """
-    refuse_recursion(library, recipe)
     version.setbase("1.3")
     repository = _Repository(library)
     try:
@@ -60,11 +59,10 @@ def resolve_defaults(library: Library, recipe: str, choices: Mapping[str, str]) 
     except MissingConfigException as problem:
         raise _missing(repository, str(problem.missing_cfg_file), choices) from problem
     except (ConfigCompositionException, OmegaConfBaseException, ValueError) as problem:
-        text = " ".join(str(problem).split())
         raise ConfigError(
-            f"the defaults list does not compose: {text}",
+            "the defaults list, with those of the configs in it, does not compose",
             where=library.place_of_recipe(recipe),
-            remedy="compare with the defaults list of `recipes/digits.yaml`",
+            remedy="take entries out until it does, and compare with `recipes/digits.yaml`",
         ) from problem
 
 
@@ -78,21 +76,25 @@ def refuse_recursion(library: Library, path: str, above: tuple[str, ...] = ()) -
     if config is None or config.defaults is None:
         return
     group = path.rpartition("/")[0]
-    for default, origin in _entries(config):
-        value = _value(default)
-        if default.is_override() or not isinstance(value, str) or value == "_self_":
+    for default, origin in entries_of(config):
+        value = option_of(default)
+        if not isinstance(value, str) or value == "_self_":
             continue
         prefix = default.group if isinstance(default, GroupDefault) else ""
         inner = f"{prefix}/{value}" if prefix else value
         inner = inner[1:] if inner.startswith("/") else f"{group}/{inner}".lstrip("/")
-        if inner in (*above, path):
+        # What is put in the place of another option begins a chain of its own.
+        chain = (*above, path) if not default.is_override() else ()
+        if inner in chain:
             hint = (
                 f"write `- /{BUILTIN}{inner}` for the shipped one"
                 if library.shadowed(inner)
                 else "remove the entry"
             )
-            raise ConfigError(f"{inner} extends itself", where=origin, remedy=hint)
-        refuse_recursion(library, inner, (*above, path))
+            circle = " -> ".join((*chain[chain.index(inner) :], inner))
+            by = f": {circle}" if inner != path else ""
+            raise ConfigError(f"{inner} extends itself{by}", where=origin, remedy=hint)
+        refuse_recursion(library, inner, chain)
 
 
 def _resolve(
@@ -132,15 +134,16 @@ def _layer(repository: "_Repository", result: ResultDefault, choices: Mapping[st
     config = repository.library.load(str(result.config_path))
     assert config is not None
     assert result.package is not None
-    group, _, name = config.path.rpartition("/")
-    mounted = repository.library.is_group(group) and bool(result.package)
+    group, _, name = config.path.removeprefix(BUILTIN).rpartition("/")
+    package = result.package.removeprefix(BUILTIN.replace("/", "."))
+    mounted = repository.library.is_group(group) and bool(package)
     if config.is_component:
         chosen = next(
             (k for k, v in choices.items() if k.split("@")[0] == group and v == name), None
         )
         place = f"override {chosen}={name}" if chosen else repository.place_of(config.path)
         config = replace(config, body=Node({"use": Node(name, place)}, place))
-    return Layer(config, result.package, group if mounted else None)
+    return Layer(config, package, group if mounted else None)
 
 
 def _override(kind: OverrideType, key: str, value: str) -> Override:
@@ -173,6 +176,32 @@ def _missing(repository: "_Repository", path: str, choices: Mapping[str, str]) -
     group, _, name = path.rpartition("/")
     chosen = next((k for k, v in choices.items() if k.split("@")[0] == group and v == name), None)
     place = f"override {chosen}={name}" if chosen else repository.place_of(path)
+    return unknown_config(library, path, place)
+
+
+def unknown_config(library: Library, path: str, place: str) -> ConfigError:
+    """The error for a config path that leads nowhere.
+
+    Args:
+        library: knows what there is.
+        path: such as `model/mpl` or `digit`.
+        place: where it is named.
+    """
+    group, _, name = path.rpartition("/")
+    if ".." in path.split("/") or not PATH.match(path):
+        return UnknownRecipe(
+            f"{path[:80]!r} is no name of a config",
+            where=place,
+            remedy="write a name below `recipes/` or `conf/`, such as `/digits`: no path leads out "
+            "of them",
+        )
+    if library.is_group(path):
+        return UnknownRecipe(
+            f"{path!r} is a group, and no recipe",
+            where=place,
+            remedy=f"name the option: `- /{path}: NAME`; "
+            + nearest("", library.options(path), noun=f"options of {path}"),
+        )
     if library.is_group(group):
         remedy = nearest(name, library.options(group), noun=f"options of {group}")
         return UnknownComponent(f"there is no {group} {name!r}", where=place, remedy=remedy)
@@ -183,7 +212,12 @@ def _missing(repository: "_Repository", path: str, choices: Mapping[str, str]) -
     return UnknownRecipe(f"there is no recipe {path!r}", where=place, remedy=remedy)
 
 
-def _entries(config: Config) -> list[tuple[InputDefault, str]]:
+def entries_of(config: Config) -> list[tuple[InputDefault, str]]:
+    """The entries of a config's defaults list, each with its place.
+
+    Raises:
+        ConfigError: if one cannot be read.
+    """
     defaults = config.defaults
     if defaults is None or defaults.value is None:
         return []
@@ -191,14 +225,23 @@ def _entries(config: Config) -> list[tuple[InputDefault, str]]:
         raise ConfigError(
             "defaults is a list", where=defaults.origin, remedy="write `- /group: option` lines"
         )
-    return [(_entry(item), item.origin) for item in defaults.value]
+    group = config.path.rpartition("/")[0]
+    return [(entry_of(item, group), item.origin) for item in defaults.value]
 
 
-def _entry(item: Node) -> InputDefault:
+def entry_of(item: Node, group: str = "") -> InputDefault:
+    """An entry of the defaults list of a config of a group.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
     if isinstance(item.value, str):
         if "${" in item.value:
             raise _unreadable(item)
         path, _, package = item.value.partition("@")
+        if not package and group and path.startswith(f"/{BUILTIN}{group}/"):
+            # What a preset hides goes where the preset goes, not below it.
+            package = "_here_"
         return ConfigDefault(path=path, package=package or None)
     if not (isinstance(item.value, dict) and len(item.value) == 1):
         raise _unreadable(item)
@@ -217,7 +260,8 @@ def _entry(item: Node) -> InputDefault:
     )
 
 
-def _value(default: InputDefault) -> Any:
+def option_of(default: InputDefault) -> Any:
+    """The option that an entry names, or the config; several, or None for neither."""
     if isinstance(default, ConfigDefault):
         return default.path
     return default.value if isinstance(default, GroupDefault) else None
@@ -254,9 +298,9 @@ class _Repository(IConfigRepository):
         config = self.library.load(config_path)
         if config is None:
             return None
-        entries = _entries(config)
+        entries = entries_of(config)
         for default, origin in entries:
-            value = _value(default)
+            value = option_of(default)
             group = default.group if isinstance(default, GroupDefault) else ""
             self._places.setdefault(f"{group}/{value}".lstrip("/"), origin)
         result = ConfigResult(

@@ -14,7 +14,7 @@ from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.text import MAX_BYTES, read_mapping
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.errors import BudgetExceeded, ConfigError, UnknownRecipe
+from aidn_pipeline.errors import BudgetExceeded, ConfigError, FoundBeforeStart, UnknownRecipe
 
 BUILTIN = "builtin/"
 PATH = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")
@@ -67,11 +67,16 @@ class Library:
         project: whose files come first.
         index: components that may be named.
         given: one more recipe.
+        problems: takes what is wrong in a file and leaves the rest of it readable; without it the
+            first of them is raised.
+        texts: of the files that were read, by the name that messages have for them.
     """
 
     project: Project
     index: Index
     given: GivenRecipe | None = None
+    problems: list[FoundBeforeStart] | None = None
+    texts: dict[str, str] = field(default_factory=dict)
     _loaded: dict[str, Config | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -160,6 +165,10 @@ class Library:
             self._loaded[path] = self._load(path)
         return self._loaded[path]
 
+    def amend(self, config: Config) -> None:
+        """Has a config stand for the one of its path, so that what else is wrong can be told."""
+        self._loaded[config.path] = config
+
     def shown(self, file: Path) -> str:
         """A file's name in messages: relative inside the project, else absolute."""
         return str(
@@ -170,7 +179,7 @@ class Library:
         if not _is_path(path):
             return None
         if self.given is not None and self.given.name == path:
-            return _config(path, self.given.text, self.given.place, is_recipe=True)
+            return self._config(path, self.given.text, self.given.place, is_recipe=True)
         file = self._file(path)
         if file is None:
             group, _, name = path.rpartition("/")
@@ -181,7 +190,16 @@ class Library:
             return Config(path, None, None, body, f"component {spec.key}", is_component=True)
         text = text_of(file, self.shown(file))
         is_recipe = self._recipe_file(path) == file
-        return _config(path, text, self.shown(file), is_recipe=is_recipe)
+        return self._config(path, text, self.shown(file), is_recipe=is_recipe)
+
+    def _config(self, path: str, text: str, place: str, *, is_recipe: bool) -> Config:
+        self.texts[place] = text
+        node = read_mapping(text, place, self.problems)
+        body = replace(node, value={k: v for k, v in node.value.items() if k != "defaults"})
+        package = package_of(text)
+        if package is None and is_recipe:
+            package = "_global_"
+        return Config(path, package, node.get("defaults"), body, place)
 
     def _recipe_file(self, path: str) -> Path | None:
         if not _is_path(path):
@@ -206,15 +224,6 @@ def _is_path(text: str) -> bool:
 def _first(folders: tuple[Path, ...], path: str) -> Path | None:
     files = (folder / f"{path}.yaml" for folder in folders)
     return next((file for file in files if file.is_file()), None)
-
-
-def _config(path: str, text: str, place: str, *, is_recipe: bool) -> Config:
-    node = read_mapping(text, place)
-    body = replace(node, value={k: v for k, v in node.value.items() if k != "defaults"})
-    package = _package(text)
-    if package is None and is_recipe:
-        package = "_global_"
-    return Config(path, package, node.get("defaults"), body, place)
 
 
 def text_of(file: Path, shown: str) -> str:
@@ -244,7 +253,8 @@ def text_of(file: Path, shown: str) -> str:
         ) from problem
 
 
-def _package(text: str) -> str | None:
+def package_of(text: str) -> str | None:
+    """Where a config's keys go, from the `@package` comment on top; None if there is none."""
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
             break

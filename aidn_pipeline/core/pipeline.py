@@ -116,6 +116,7 @@ class PipelineSpec:
         origins: `file:line` or `override` of each config path, for messages.
         run: the `run.*` keys.
         notes: what a plan should say of the composition: pinned keys, hidden files.
+        warnings: values that YAML reads as something else than they may be meant as.
         environment: environment variables the recipe asks for, with their values; None if not set.
     """
 
@@ -126,4 +127,5 @@ class PipelineSpec:
     origins: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     environment: Mapping[str, str | None] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -257,6 +257,7 @@ class AiModelBuilder:
         spec = self._spec(index)
         if needed := needed_secrets(spec, index):
             refuse_unavailable(needed, self._planned(spec, index))
+        self._warn(spec.warnings)
         with self._store(spec) as store:
             ran = run_pipeline(
                 self._placed(spec, index, store),
@@ -294,6 +295,9 @@ class AiModelBuilder:
             texts = list(changes_of(index, self.index, self.live))
         except AidnError as error:
             texts = [f"while the pipeline ran: {error}"]
+        self._warn(texts)
+
+    def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:
             if self.listeners:
                 Telling(self.listeners).tell(Notice(text=text, level="warning"))

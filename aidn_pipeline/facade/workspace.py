@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aidn_pipeline.config.editor import refresh
 from aidn_pipeline.config.indexes import load_index, refuse_stale_components
 from aidn_pipeline.config.project import Project, find_project
 from aidn_pipeline.config.trust import needs_trust
@@ -56,6 +57,7 @@ class Workspace:
         """
         project = find_project(start)
         index = load_index(project)
+        refresh(project, index)
         if needs_trust(project):
             # Trusted, or `load_index` would have refused: its modules may be imported by name.
             for path in reversed(project.import_paths):

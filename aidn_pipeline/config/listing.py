@@ -1,0 +1,182 @@
+"""What is wrong with defaults lists: every entry of every config, before any is composed.
+
+A mistake is set right as it was probably meant, so that the rest of the recipe is checked as well;
+what was found is told either way, and nothing runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from aidn_pipeline.config.defaults import entry_of, option_of, unknown_config
+from aidn_pipeline.config.library import Config, Library
+from aidn_pipeline.config.tree import Node
+from aidn_pipeline.errors import ConfigError, FoundBeforeStart
+
+SELF = "_self_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of a list.
+
+    Attributes:
+        item: as written.
+        key: `group` or `group@package`, from the root; empty for a recipe.
+        group: from the root; empty for a recipe.
+        option: of the group, or the path of a recipe from the root.
+    """
+
+    item: Node
+    key: str
+    group: str
+    option: Any
+    is_override: bool
+    is_optional: bool
+
+
+@dataclass(slots=True)
+class Lists:
+    """Walks the defaults lists that a recipe is made of.
+
+    Attributes:
+        library: where configs are found; those with mistakes are amended in it.
+        choices: options from the command line, by group or `group@package`; amended as well.
+        problems: what is wrong.
+        is_whole: whether everything could be set right.
+    """
+
+    library: Library
+    choices: dict[str, str]
+    problems: list[FoundBeforeStart] = field(default_factory=list)
+    is_whole: bool = True
+    _mounted: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+
+    def check(self, recipe: str) -> None:
+        """Checks the options of the command line, then the lists, beginning with the recipe's."""
+        for key, name in list(self.choices.items()):
+            group = key.partition("@")[0]
+            self.choices[key] = self._known(group, name, f"override {key}={name}")
+        self._walk(recipe, self.choices)
+
+    def _walk(self, path: str, above: Mapping[str, Any]) -> None:
+        """Checks a config's list; `above` has the options that stand in the place of its own."""
+        config = self.library.load(path)
+        if config is None or config.defaults is None or path in self._seen:
+            return
+        self._seen.add(path)
+        if not isinstance(config.defaults.value, list):
+            return
+        entries = self._ordered(self._read(config))
+        chosen = {e.key: e.option for e in entries if e.is_override} | dict(above)
+        kept = [self._checked(entry, chosen, above) for entry in entries]
+        items = [item for item in kept if item is not None]
+        self.library.amend(replace(config, defaults=replace(config.defaults, value=items)))
+
+    def _read(self, config: Config) -> list[_Entry]:
+        folder = config.path.rpartition("/")[0]
+        found = []
+        for item in config.defaults.value if config.defaults is not None else ():
+            try:
+                default = entry_of(item, folder)
+            except ConfigError as problem:
+                self.problems.append(problem)
+                continue
+            option, group = option_of(default), getattr(default, "group", None) or ""
+            if group:
+                group = group[1:] if group.startswith("/") else f"{folder}/{group}".lstrip("/")
+            elif isinstance(option, str) and option != SELF:
+                option = option[1:] if option.startswith("/") else f"{folder}/{option}".lstrip("/")
+            key = f"{group}@{default.package}" if group and default.package else group
+            is_optional = bool(getattr(default, "optional", False))
+            found.append(_Entry(item, key, group, option, default.is_override(), is_optional))
+        return found
+
+    def _ordered(self, entries: list[_Entry]) -> list[_Entry]:
+        """The entries as they must stand: overrides last, and one `_self_`."""
+        first = next((e for e in entries if e.is_override), None)
+        kept: list[_Entry] = []
+        told = False
+        for entry in entries:
+            if entry.option == SELF and any(other.option == SELF for other in kept):
+                self._report("`_self_` stands twice in a defaults list", entry, "keep one")
+                continue
+            is_late = first in kept and not entry.is_override and entry.option != SELF
+            if is_late and first is not None and not told:
+                told = True
+                self._report(
+                    "an `override` stands above entries that are none",
+                    first,
+                    "move it to the end of the defaults list, below `_self_`",
+                )
+            kept.append(entry)
+        return sorted(kept, key=lambda e: e.is_override)
+
+    def _checked(
+        self, entry: _Entry, chosen: Mapping[str, Any], above: Mapping[str, Any]
+    ) -> Node | None:
+        """The entry as it was probably meant; None to leave it out."""
+        if entry.option == SELF or entry.option is None:
+            return entry.item
+        if entry.is_override:
+            # Whether anything mounts the group is seen when the lists are composed.
+            is_group = self.library.is_group(entry.group)
+            return self._amended(entry) if is_group and entry.key not in above else entry.item
+        if entry.key and entry.key in chosen:
+            option = chosen[entry.key]
+            self._enter(entry, option)
+            return entry.item
+        if entry.key and self._is_twice(entry):
+            return None
+        item = self._amended(entry)
+        self._enter(entry, option_of(entry_of(item)))
+        return item
+
+    def _enter(self, entry: _Entry, option: Any) -> None:
+        for name in option if isinstance(option, list) else [option]:
+            if isinstance(name, str):
+                path = f"{entry.group}/{name}" if entry.group else name.lstrip("/")
+                self._walk(path, self.choices)
+
+    def _is_twice(self, entry: _Entry) -> bool:
+        before = self._mounted.setdefault(entry.key, (entry.option, entry.item.origin))
+        if before[1] == entry.item.origin:
+            return False
+        what = f"group {entry.group!r} is mounted twice: {before[0]} and {entry.option}"
+        remedy = f"keep one (the other is at {before[1]}), or write "
+        remedy += f"`- override /{entry.key}: {entry.option}` at the end of the defaults list"
+        self._report(what, entry, remedy)
+        return True
+
+    def _amended(self, entry: _Entry) -> Node:
+        if entry.is_optional or not isinstance(entry.option, str):
+            return entry.item
+        place = entry.item.origin
+        if not entry.group:
+            self._refuse_unknown(entry.option, place)
+            return entry.item
+        known = self._known(entry.group, entry.option, place)
+        if known == entry.option:
+            return entry.item
+        key = next(iter(entry.item.value))
+        return replace(entry.item, value={key: replace(entry.item.value[key], value=known)})
+
+    def _refuse_unknown(self, path: str, place: str) -> None:
+        if self.library.load(path) is None:
+            self.problems.append(unknown_config(self.library, path, place))
+            self.is_whole = False
+
+    def _known(self, group: str, option: str, place: str) -> str:
+        """The option, or the one that it probably is."""
+        path = f"{group}/{option}"
+        if self.library.load(path) is not None:
+            return option
+        self.problems.append(unknown_config(self.library, path, place))
+        near = get_close_matches(option, self.library.options(group), 1)
+        self.is_whole &= bool(near)
+        return near[0] if near else option
+
+    def _report(self, problem: str, entry: _Entry, remedy: str) -> None:
+        self.problems.append(ConfigError(problem, where=entry.item.origin, remedy=remedy))
