@@ -17,7 +17,7 @@ from aidn_pipeline.core.describe import component_group
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec
 from aidn_pipeline.core.masking import keep_out, masked, masked_within
 from aidn_pipeline.core.secret import REFERENCE
-from aidn_pipeline.errors import FoundBeforeStart, UnknownKey
+from aidn_pipeline.errors import ConfigProblems, FoundBeforeStart, UnknownKey
 
 DEEPEST = 16
 """Interpolations that are followed one behind the other."""
@@ -106,7 +106,12 @@ def blame(
         UnknownKey: if nothing has the key; names the nearest.
         ConfigError: if the recipe does not compose.
     """
-    return _Historian(compose(library, recipe, arguments, environ), library).of(key)
+    composed = compose(library, recipe, arguments, environ)
+    if len(composed.problems) > 1:
+        raise ConfigProblems(composed.problems)
+    if composed.problems:
+        raise composed.problems[0]
+    return _Historian(composed, library).of(key)
 
 
 class _Historian:
@@ -223,7 +228,7 @@ class _Historian:
         for override, tree in self._composed.steps:
             now = find(tree, list(keys))
             if override is not None and now is not before:
-                if now is None:
+                if now is None or (override.kind == "delete" and now.value is None):
                     yield Entry(kind="removed", value=None, origin=override.origin)
                 else:
                     yield _entry(now, override.origin)

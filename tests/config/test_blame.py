@@ -66,7 +66,7 @@ def test_the_history_goes_from_the_default_through_the_files_to_the_override(ask
     assert found.value == 3
     assert history(found) == [
         ("default", 20, "default of trainer/trainer"),
-        ("set", 20, "conf/trainer/default.yaml:11"),
+        ("set", 20, "conf/trainer/default.yaml:12"),
         ("set", 25, "conf/trainer/slow.yaml:2"),
         ("set", 30, "recipes/mine.yaml:13"),
         ("set", 3, "override trainer.epochs=3"),
@@ -85,7 +85,7 @@ def test_a_key_behind_a_reference_is_that_of_the_place_it_is_written_at(asked):
     found = asked("stages.train.trainer.epochs")
     assert found.path == "trainer.epochs"
     assert found.links == (
-        ("stages.train.trainer", "${trainer}", "conf/pipeline/standard.yaml:32"),
+        ("stages.train.trainer", "${trainer}", "conf/pipeline/standard.yaml:33"),
     )
 
 
@@ -126,7 +126,7 @@ def test_the_options_of_a_group_are_its_history(asked):
         ("option", "mlp", "recipes/mine.yaml:5"),
         ("option", "cnn", "override model=cnn"),
     ]
-    assert ("use", "cnn", "conf/model/cnn.yaml:3") in found.leaves
+    assert ("use", "cnn", "conf/model/cnn.yaml:4") in found.leaves
 
 
 def test_a_searched_key_names_its_space_unless_it_is_pinned(asked):
