@@ -15,7 +15,6 @@ checkers read `__init__.pyi`.
 """
 
 import importlib
-from typing import Any
 
 __version__ = "0.1.0"
 
@@ -58,7 +57,7 @@ _HOMES = {name: f"{__name__}.{home}" for home, names in _PUBLIC.items() for name
 __all__ = [*sorted(_HOMES), "__version__"]  # noqa: PLE0604  (each is a name of `_HOMES`)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """A public name, imported when it is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

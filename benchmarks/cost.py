@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from many import write_project
+
 from aidn_pipeline.core.artifact import File
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.store.store import Store
@@ -44,24 +46,6 @@ KILOBYTE = 1000
 COMMITS = 64
 """Commits of one round; two groups of 32."""
 
-STAGE = '''"""A stage that does next to nothing."""
-
-from aidn_pipeline import File, StageContext, component
-
-
-@component("stage", "touch")
-def touch(ctx: StageContext, *, number: int = 0) -> File:
-    """Writes a number."""
-    return ctx.save(File, b"%d" % number)
-'''
-RECIPE = """# @package _global_
-# Many stages.
-name: many
-seed: 0
-run: {{durability: process}}
-stages:
-  touch: {{use: touch, matrix: {{number: {{range: {count}}}}}}}
-"""
 DODO = """from pathlib import Path
 
 
@@ -104,9 +88,9 @@ class Job:
 def jobs(count: int, python: str) -> Iterator[Job]:
     """All that is measured with this many stages."""
     aidn = [sys.executable, "-m", "aidn_pipeline.cli.main"]
-    yield Job("run", lambda folder: _project(folder, count), [*aidn, "recipe=many"])
+    yield Job("run", lambda folder: write_project(folder, count), [*aidn, "recipe=many"])
     yield Job("rerun", lambda folder: _finished(folder, count), [*aidn, "recipe=many"])
-    yield Job("plan", lambda folder: _project(folder, count), [*aidn, "plan", "recipe=many"])
+    yield Job("plan", lambda folder: write_project(folder, count), [*aidn, "plan", "recipe=many"])
     if _has(python, "doit"):
         yield Job("doit", lambda folder: _doit(folder, count), [python, "-m", "doit", "run"])
     if _has(python, "hamilton"):
@@ -119,17 +103,8 @@ def _has(python: str, module: str) -> bool:
     return subprocess.run([python, "-c", f"import {module}"], check=False).returncode == 0
 
 
-def _project(folder: Path, count: int) -> None:
-    (folder / "recipes").mkdir(parents=True)
-    (folder / "touches").mkdir()
-    (folder / "pyproject.toml").write_text('[tool.aidn]\npackages = ["touches"]\n')
-    (folder / "touches" / "__init__.py").write_text("")
-    (folder / "touches" / "touch.py").write_text(STAGE)
-    (folder / "recipes" / "many.yaml").write_text(RECIPE.format(count=count))
-
-
 def _finished(folder: Path, count: int) -> None:
-    _project(folder, count)
+    write_project(folder, count)
     cpu_seconds([sys.executable, "-m", "aidn_pipeline.cli.main", "recipe=many"], folder)
 
 
@@ -154,6 +129,7 @@ def cpu_seconds(command: list[str], folder: Path) -> float:
     quiet = {"AIDN_TRUST": "1", "NO_COLOR": "1", "HAMILTON_TELEMETRY_ENABLED": "false"}
     environment = os.environ | quiet
     environment.pop("AIDN_HOME", None)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     output = folder / "output.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(

@@ -7,16 +7,19 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from aidn_pipeline import memo
 from aidn_pipeline.cli import debugger, failure, plan
 from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.live import LiveTable
 from aidn_pipeline.cli.overview import SHORT, predicting
 from aidn_pipeline.cli.text import number, pairs, seconds, table
+from aidn_pipeline.core.events import Event, Notice
 from aidn_pipeline.errors import DataError, StageFailed
 from aidn_pipeline.facade.builder import AiModelBuilder
 from aidn_pipeline.facade.example import bundle_example
 from aidn_pipeline.facade.result import AiModelResult, shown
+from aidn_pipeline.facade.standing import remember
 
 WIDTH = 68
 """Of the figures beside their name."""
@@ -32,17 +35,22 @@ def main(given: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    began_ns = time.time_ns()
     request = asked(given)
     if request.plan:
         return plan.tell(request.builder, as_json=request.json)
+    request.builder.workspace.set_aside_damaged(memo.touched(list(given)))
     out = sys.stderr if request.json else sys.stdout
     started = time.monotonic()
     terminal = out.isatty() and not request.pdb
     view = LiveTable(out, sys.stderr) if terminal else Lines(out, sys.stderr)
+    heard = _Heard()
     with view, debugger.standing_aside(view):
-        result = request.builder.listening(view).build()
+        result = request.builder.listening(view, heard).build()
     if result.error is None:
         print(summary(result, time.monotonic() - started), file=out)
+        if memo.is_memorable(list(given)) and not heard.warnings:
+            remember(list(given), result, unchanged(result), began_ns=began_ns)
     else:
         cause = result.error.__cause__
         failure.tell(result.error, cause, project=result.project, every_frame=request.traceback)
@@ -56,9 +64,28 @@ def main(given: Sequence[str]) -> int:
     return result.error.exit_code if result.error else 0
 
 
+class _Heard:
+    """A listener that counts warnings: an answer that has any is not remembered."""
+
+    def __init__(self) -> None:
+        self.warnings = 0
+
+    def on_event(self, event: Event) -> None:
+        self.warnings += isinstance(event, Notice) and event.level == "warning"
+
+
+def unchanged(result: AiModelResult) -> str:
+    """What the same command says while nothing that it rests on changes."""
+    return f"{result.recipe}: up to date, nothing to run\n{_last_block(result, 'unchanged')}"
+
+
 def summary(result: AiModelResult, took_s: float) -> str:
     """The last block of a run: what was made, and what to type next."""
-    rows = [("run", f"{result.run}  ({seconds(took_s)})")]
+    return _last_block(result, seconds(took_s))
+
+
+def _last_block(result: AiModelResult, took: str) -> str:
+    rows = [("run", f"{result.run}  ({took})")]
     rows += measured(result.metrics)
     if result.smoke:
         rows.append(("smoke", "every stage ran; nothing was registered or kept"))

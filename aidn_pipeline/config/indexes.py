@@ -74,6 +74,17 @@ def own_components(project: Project) -> list[ComponentSpec]:
     return [_with_code(spec, codebase) for spec in specs]
 
 
+def code_files(project: Project) -> list[Path]:
+    """The files that the components of a trusted project may consist of.
+
+    Raises:
+        ConfigError: if its code cannot be read.
+    """
+    codebase = _codebase(project)
+    files = {m: f for package in project.packages for m, f in codebase.modules_of(package)}
+    return sorted({*files.values(), *(file for module in files for file in codebase.files(module))})
+
+
 def refuse_stale_components(project: Project, specs: Iterable[ComponentSpec]) -> None:
     """Checks the project's modules that some components consist of, where they are imported.
 

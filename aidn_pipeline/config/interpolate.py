@@ -43,12 +43,12 @@ class Resolver:
     Attributes:
         root: the composed tree.
         environ: where `oc.env` looks.
-        used: environment variables that were read, with their values.
+        used: environment variables that were asked for, with their values; None if not set.
     """
 
     root: Node
     environ: Mapping[str, str]
-    used: dict[str, str] = field(default_factory=dict)
+    used: dict[str, str | None] = field(default_factory=dict)
     _failed: Failed | None = None
     _open: list[str] = field(default_factory=list)
     _nodes: int = 0
@@ -228,6 +228,7 @@ class Resolver:
                 "a secret",
             )
         value = self.environ.get(name)
+        self.used[name] = value
         if value is None:
             if not comma:
                 raise ConfigError(
@@ -241,7 +242,6 @@ class Resolver:
                 node.origin,
                 path=path,
             )
-        self.used[name] = value
         return Node(value, node.origin, path=path)
 
     def _select(self, arguments: str, node: Node, path: str) -> Node:

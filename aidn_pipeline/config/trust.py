@@ -21,7 +21,7 @@ def is_trusted(project: Project) -> bool:
     """Whether the project's code may run: it has none, was trusted, or `AIDN_TRUST=1`."""
     if not needs_trust(project) or os.environ.get("AIDN_TRUST") == "1":
         return True
-    return _decision(project).is_file()
+    return decision_file(project).is_file()
 
 
 def require_trust(project: Project) -> None:
@@ -45,7 +45,7 @@ def trust(project: Project) -> Path:
     Raises:
         ConfigError: if the decision cannot be written.
     """
-    path = _decision(project)
+    path = decision_file(project)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.unlink(missing_ok=True)
@@ -61,7 +61,8 @@ def trust(project: Project) -> Path:
     return path
 
 
-def _decision(project: Project) -> Path:
+def decision_file(project: Project) -> Path:
+    """The file that says that a project's code may run, if it was trusted."""
     base = os.environ.get("XDG_CONFIG_HOME")
     folder = (Path(base) if base else Path.home() / ".config") / "aidn" / "trust"
     owner = project.root.stat().st_uid

@@ -117,7 +117,7 @@ class PipelineSpec:
         run: the `run.*` keys.
         notes: what a plan should say of the composition: pinned keys, hidden files.
         warnings: values that YAML reads as something else than they may be meant as.
-        environment: environment variables the recipe read, with their values.
+        environment: environment variables the recipe asks for, with their values; None if not set.
     """
 
     name: str
@@ -128,4 +128,4 @@ class PipelineSpec:
     run: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)

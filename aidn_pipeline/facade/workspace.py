@@ -1,6 +1,7 @@
 """A workspace: the project around a folder, with its components and its store."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,3 +91,22 @@ class Workspace:
             StoreError: if it cannot be used.
         """
         return Store.open(self.project.store_root, durability=durability)
+
+    def set_aside_damaged(self, paths: Iterable[str]) -> None:
+        """Hashes objects of the store; what made a damaged one is run again.
+
+        Args:
+            paths: files that were changed by something else; others than objects are left alone.
+
+        Raises:
+            StoreError: if the store cannot be used.
+        """
+        folder = self.project.store_root / "objects"
+        files = [Path(path) for path in paths]
+        objects = [f"b3:{f.parent.name}{f.name}" for f in files if f.parent.parent == folder]
+        if not objects:
+            return
+        with self.open_store() as store:
+            for digest in objects:
+                if store.objects.damage(digest):
+                    store.objects.set_aside(digest)

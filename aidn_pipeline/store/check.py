@@ -197,9 +197,8 @@ def _rows(path: Path) -> tuple[dict[int, tuple[int, int]], int, bool]:
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
     try:
         db.execute("BEGIN")
-        rows = {
-            int(n): (int(o), int(s)) for n, o, s in db.execute("SELECT id, offset, size FROM line")
-        }
+        places = "SELECT id, offset, size FROM stage UNION ALL SELECT id, offset, size FROM fact"
+        rows = {int(n): (int(o), int(s)) for n, o, s in db.execute(places)}
         covered = db.execute("SELECT offset FROM covered").fetchone()
         sound = db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         return rows, int(covered[0]) if covered else 0, sound

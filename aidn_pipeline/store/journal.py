@@ -17,6 +17,8 @@ from aidn_pipeline.errors import CorruptObject, StoreError
 from aidn_pipeline.store.disk import Disk, typed
 from aidn_pipeline.store.lines import finite, is_entry, is_line, refuse_constant
 
+HEAD = re.compile(rb"([1-9][0-9]{0,18})(\+?) (0|[1-9][0-9]{0,18}) ([0-9a-f]{16}) ")
+"""Sequence, length and sum. There is one way to write the numbers."""
 HEAD_PARTS = 3
 """Sequence, length and sum, each followed by a space."""
 LONGEST_HEAD = 64
@@ -81,9 +83,13 @@ class JournalFile:
         Raises:
             CorruptObject: at the first damaged line, with its offset.
         """
-        for entry in entries(self.path, self.end, self.sequence):
-            self.seek(entry.offset + entry.size, entry.sequence)
-            yield entry
+        last: Entry | None = None
+        try:
+            for last in entries(self.path, self.end, self.sequence):
+                yield last
+        finally:
+            if last is not None:
+                self.seek(last.offset + last.size, last.sequence)
 
     def has_grown(self) -> bool:
         """Whether the file's end is another than the one that is known here."""
@@ -229,20 +235,14 @@ def parsed(path: Path, entry: Entry) -> Line:
 
 
 def _entry(path: Path, data: bytes, offset: int) -> Entry:
-    head = data.split(b" ", HEAD_PARTS)
-    if len(head) <= HEAD_PARTS or not data.endswith(b"\n"):
+    head = HEAD.match(data)
+    if head is None or not data.endswith(b"\n"):
         raise damaged(path, offset)
-    sequence, _, total, body = head
-    body, joined = body[:-1], sequence.endswith(b"+")
-    try:
-        number = int(sequence.removesuffix(b"+"))
-    except ValueError:
-        raise damaged(path, offset) from None
-    # There is one way to write the numbers: a sum over others was never written.
-    start = _head(number, len(body), joined=joined)
-    if not data.startswith(start) or _sum(start + body) != total:
+    number, joined, length, total = head.groups()
+    body = data[head.end() : -1]
+    if len(body) != int(length) or _sum(data[: head.start(4)] + body) != total:
         raise damaged(path, offset)
-    return Entry(number, offset, len(data), body, joined)
+    return Entry(int(number), offset, len(data), body, joined == b"+")
 
 
 VALUE = b',"value":'

@@ -116,7 +116,8 @@ _FACTS = _with(
     {},
     {
         **dict.fromkeys(("order", "overrides", "notes"), _texts),
-        **dict.fromkeys(("actions", "environment"), _mapping_to(_text)),
+        "actions": _mapping_to(_text),
+        "environment": _mapping_to(_either(_text, _none)),
         **dict.fromkeys(("asked", "host", "debug"), _text),
         "config": _with({}, {"name": _text, "stages": _mapping_to(_mapping)}),
         "seconds": _number,

@@ -130,7 +130,7 @@ def test_interpolations_of_every_kind(load: Load, write: Write) -> None:
         "revision": "none",
     }
     assert spec.stages["train"].stage["trainer"]["clip"] == 2.0
-    assert spec.environment == {"ROWS": "40"}
+    assert spec.environment == {"REV": None, "ROWS": "40"}, "one that is not set counts too"
 
 
 BAD: list[tuple[str, type[AidnError], str, str]] = [

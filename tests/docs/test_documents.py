@@ -70,7 +70,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     python = shlex.quote(sys.executable)
     for name, words in {
         "python": python,
-        "aidn-run": f"{python} -m aidn_pipeline.cli.main",
+        "aidn-run": f"{python} -m aidn_pipeline",
     }.items():
         (shims / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
         (shims / name).chmod(0o755)
@@ -79,6 +79,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         **kept,
         "PATH": f"{shims}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
     }
 

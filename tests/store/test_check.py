@@ -152,7 +152,7 @@ def changed_index(home: Path, statement: str) -> list[Finding]:
 
 def test_an_index_row_without_a_journal_line_is_found_and_the_index_made_anew(home):
     ran(home)
-    statement = "INSERT INTO line VALUES (7, 'stage', NULL, NULL, NULL, 1, 5, 5)"
+    statement = "INSERT INTO stage VALUES (7, NULL, NULL, 5, 5)"
     (finding,) = changed_index(home, statement)
     assert "1 rows without a line in the journal" in finding.problem
     assert mended(home)[1] == []
@@ -160,7 +160,7 @@ def test_an_index_row_without_a_journal_line_is_found_and_the_index_made_anew(ho
 
 def test_a_journal_line_without_an_index_row_is_found(home):
     ran(home)
-    (finding,) = changed_index(home, "DELETE FROM line WHERE kind = 'run'")
+    (finding,) = changed_index(home, "DELETE FROM fact WHERE run IS NOT NULL")
     assert "lacks the newest line of 1 keys" in finding.problem
     with Store.open(home) as store:
         store.records.rebuild()

@@ -52,7 +52,7 @@ def test_what_a_power_cut_left_of_the_index_is_not_believed(tmp_path):
             store.records.append("run", name, run.to_json())
     # Of the pages that were never flushed some are old: the rows went, what is covered stayed.
     with sqlite3.connect(tmp_path / "s" / "index.sqlite") as db:
-        db.execute("DELETE FROM line")
+        db.execute("DELETE FROM fact")
         db.execute(f"PRAGMA application_id={boot() ^ 1}")
     db.close()
     with Store.open(tmp_path / "s") as store:
@@ -69,7 +69,7 @@ def test_a_wrong_place_in_the_index_is_no_damage_of_the_journal(tmp_path):
         lambda records: [records.get("run", name)["run"] for name in "cba"],
     ):
         with sqlite3.connect(tmp_path / "s" / "index.sqlite") as db:
-            db.execute("UPDATE line SET offset = offset + 1")
+            db.execute("UPDATE fact SET offset = offset + 1")
         db.close()
         with Store.open(tmp_path / "s") as store:
             assert read(store.records) == ["c", "b", "a"]

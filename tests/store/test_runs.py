@@ -55,7 +55,7 @@ def test_an_index_of_an_earlier_release_is_made_anew(store, tmp_path):
     before = store.records.runs(40)
     with Store.open(tmp_path / "s", durability="process") as again:
         again.records._index._db.executescript(
-            "DROP TABLE line; CREATE TABLE line (kind TEXT, key TEXT, family TEXT, base TEXT,"
+            "DROP TABLE fact; CREATE TABLE line (kind TEXT, key TEXT, family TEXT, base TEXT,"
             "sequence INTEGER, offset INTEGER, size INTEGER); PRAGMA user_version=0;"
         )
     with Store.open(tmp_path / "s", durability="process") as again:

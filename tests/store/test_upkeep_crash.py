@@ -30,7 +30,7 @@ def rebuild(store: Store) -> None:
 
 def lose_rows(store: Store) -> None:
     with sqlite3.connect(store.root / "index.sqlite") as db:
-        db.execute("DELETE FROM line WHERE kind = 'run'")
+        db.execute("DELETE FROM fact WHERE run IS NOT NULL")
 
 
 BEFORE: dict[str, tuple[Callable[[Store], object], ...]] = {

@@ -140,7 +140,7 @@ def damage(home: Path, last: RunResult) -> None:
     (home / "objects" / "notes").mkdir()
     (home / "objects" / "notes" / "mine.txt").write_text("mine")
     with sqlite3.connect(home / "index.sqlite") as db:
-        db.execute("DELETE FROM line WHERE kind = 'run'")
+        db.execute("DELETE FROM fact WHERE run IS NOT NULL")
     db.close()
 
 

@@ -398,12 +398,12 @@ def _of_tensors(dice: random.Random) -> bytes:
 
 HOSTILE_SQL = [
     (
-        "CREATE VIEW line AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) "
-        "SELECT 'run' AS kind, 'r1' AS key, i AS offset, i AS size, i AS sequence FROM n"
+        "CREATE VIEW fact AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) "
+        "SELECT i AS id, 'r1' AS run, 1 AS recipe, i AS offset, i AS size FROM n"
     ),
     (
-        "CREATE TABLE line (kind, key, family, base, sequence, offset, size); "
-        "CREATE TRIGGER t AFTER INSERT ON line BEGIN DELETE FROM line; END"
+        "CREATE TABLE stage (id, family, base, offset, size); "
+        "CREATE TRIGGER t AFTER INSERT ON stage BEGIN DELETE FROM stage; END"
     ),
     (
         "CREATE TABLE covered (one INTEGER PRIMARY KEY, offset INTEGER, sequence INTEGER); "
@@ -411,10 +411,10 @@ HOSTILE_SQL = [
     ),
     "CREATE TABLE other (x); CREATE VIEW covered AS SELECT randomblob(900000000) AS offset",
     (
-        "CREATE TABLE line (kind TEXT, key TEXT, offset INTEGER GENERATED ALWAYS AS "
+        "CREATE TABLE stage (id INTEGER, family INTEGER, offset INTEGER GENERATED ALWAYS AS "
         "(length(zeroblob(900000000))) VIRTUAL, size INTEGER)"
     ),
-    "PRAGMA journal_mode=WAL; CREATE TABLE line (a)",
+    "PRAGMA journal_mode=WAL; CREATE TABLE stage (a)",
 ]
 
 
