@@ -3,12 +3,14 @@
 import importlib
 import sys
 
-from aidn_pipeline import __version__, memo
+from aidn_pipeline import __version__, completion, memo
 
 
 def main() -> int:
     """Runs one command; see `aidn_pipeline.cli.main.main`."""
     arguments = sys.argv[1:]
+    if arguments[:1] == ["--complete"]:
+        return completion.main(arguments[1:], _listed)
     if arguments == ["--version"]:
         answer: str | None = f"aidn-pipeline {__version__}"
     else:
@@ -17,6 +19,10 @@ def main() -> int:
         command_line = importlib.import_module("aidn_pipeline.cli.main")
         return int(command_line.main(arguments))
     return 0
+
+
+def _listed(recipe: str) -> str:
+    return str(importlib.import_module("aidn_pipeline.cli.candidates").listed(recipe))
 
 
 def _said(answer: str) -> bool:

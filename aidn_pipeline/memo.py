@@ -21,6 +21,8 @@ import sys
 import time
 from _blake2 import blake2b
 
+from aidn_pipeline import __version__
+
 FORMAT = b"1"
 SEPARATOR = b"\n\n"
 FRESH_NS = 2_000_000_000
@@ -169,7 +171,7 @@ def _folder() -> str:
 def _place(arguments: list[str]) -> str:
     # The word may be left out.
     words = arguments[1:] if arguments[:1] == ["run"] else arguments
-    here = [os.path.dirname(__file__), sys.prefix, sys.version, os.getcwd()]
+    here = [os.path.dirname(__file__), __version__, sys.prefix, sys.version, os.getcwd()]
     told = [os.environ.get(name, "") for name in READ]
     facts = [FORMAT, *map(os.fsencode, [*here, *told, *words])]
     text = b"".join(b"%d:%b," % (len(fact), fact) for fact in facts)

@@ -101,7 +101,7 @@ def type_text(kind: FieldType) -> str:
     if word == "union":
         return " | ".join(map(type_text, inner))
     if word == "component":
-        return f"a {inner}"
+        return f"{'an' if inner[0] in 'aeiou' else 'a'} {inner}"
     return {"optional": "{} or null", "list": "list of {}", "map": "mapping to {}"}[word].format(
         type_text(inner)
     )

@@ -20,6 +20,7 @@ from aidn_pipeline.cli.projects.table import TableProject
 from aidn_pipeline.cli.projects.text import TextProject
 from aidn_pipeline.cli.text import printable, table
 from aidn_pipeline.config.builtin import data_folder
+from aidn_pipeline.config.editor import refresh
 from aidn_pipeline.config.indexes import builtin_index, own_components
 from aidn_pipeline.config.project import find_project
 from aidn_pipeline.config.recipe import load_recipe
@@ -191,6 +192,7 @@ def _compose(target: Path, package: str) -> None:
         # What was just written here needs no trust.
         index = builtin_index().merged(own_components(project))
         load_recipe(package, (), project, index)
+        refresh(project, index)
     except BaseException as error:
         shutil.rmtree(target)
         if not isinstance(error, AidnError):

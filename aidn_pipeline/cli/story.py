@@ -13,6 +13,7 @@ from aidn_pipeline.cli.text import number, pairs, printable, seconds, size, spar
 from aidn_pipeline.core.artifact import Metrics, ModelVersion, Params, Report
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.outcome import run_status
+from aidn_pipeline.engine.plan import accepted_as
 from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.runs import bundle_of, stage_records, stage_results
 from aidn_pipeline.facade.workspace import Workspace
@@ -91,6 +92,9 @@ def _plan(record: Mapping[str, Any], stages: Stages, status: str) -> Iterator[st
             rows.append([*first, port, artifact.digest[3:11], size(artifact.size)])
     header = ["stage", "action", "made in", "artifact", "id", "size"]
     yield from table(rows, header=header).splitlines()
+    for name, stage in stages.items():
+        if said := accepted_as(stage):
+            yield f"{name} {said}{', withdrawn since' if stage.is_withdrawn else ''}"
 
 
 def _output(record: Mapping[str, Any], store: Store) -> Iterator[str]:

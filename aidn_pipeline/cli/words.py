@@ -92,6 +92,85 @@ Of a recipe it shows every value as YAML, each with the file and line, or the ov
   --json   the run as one JSON object (schemas/run.schema.json)
 """,
     ),
+    "why": Word(
+        "why",
+        "say why a stage would run, or ran",
+        """\
+aidn-run why STAGE [recipe=NAME key=value ...] [--json]
+aidn-run why STAGE --run RUN [--json]
+
+Says what the next run would do with a stage and everything that differs from its last result:
+keys with the file and line, or the override, of the new value; code by file, class and function;
+packages; data and what made them; outputs that are missing.
+Without recipe=NAME it is the recipe of the newest run with its changes.
+
+  --run RUN   why it ran then: a run's id, the beginning of one, last or last~1
+  --json      one JSON object: format, stage, action, reason, last, differences (kind, name, old,
+              new, where, files), missing, accepted, inputs
+""",
+    ),
+    "accept": Word(
+        "accept",
+        "keep a stage's result although code or configuration changed",
+        """\
+aidn-run accept STAGE ... --reason TEXT [recipe=NAME key=value ...] [--json]
+aidn-run accept STAGE ... --undo [recipe=NAME key=value ...] [--json]
+
+Declares that what changed makes no difference to the result of a stage, such as a variable that
+was renamed: the last result is recorded for the stage as it is now, with who, when and why, and
+the next run reuses it. Plan, show and why say so. Of several stages, and of the cells of a matrix,
+all are accepted or none.
+Refused where an input or a file that it reads has other bytes, where an output is missing or
+damaged, and for stages that act elsewhere, such as register.
+Without recipe=NAME it is the recipe of the newest run with its changes.
+
+  --reason TEXT   why it makes no difference
+  --undo          takes it back: the stage runs again
+""",
+    ),
+    "diff": Word(
+        "diff",
+        "compare two runs: configuration, code, data, metrics",
+        """\
+aidn-run diff [A [B]] [--markdown] [--json] [--exit-code]
+
+Says what differs between two runs and what came of it. A and B are ids, beginnings of ids, last or
+last~1; without them it is the newest run against the one before.
+
+  --markdown    tables for a pull request
+  --json        one JSON object: format, differs, a, b, config, found, environment, code, packages,
+                data, stages, metrics
+  --exit-code   exits with 1 if anything differs
+""",
+    ),
+    "blame": Word(
+        "blame",
+        "say where a value of a recipe comes from",
+        """\
+aidn-run blame KEY [recipe=NAME key=value ...] [--json]
+
+Says everything that set a key, in order: the component's default, each file with its line, the
+override; for `${...}` the history of what it refers to. The last one holds.
+Without recipe=NAME it is the recipe of the newest run with its changes.
+
+  --json   one JSON object: key, path, value, history (kind, value, where), leaves, refers_to
+""",
+    ),
+    "graph": Word(
+        "graph",
+        "draw the stages, and what a run would do with each",
+        """\
+aidn-run graph [recipe=NAME key=value ...] [--format text|mermaid|svg|json] [--cells]
+               [--output FILE]
+
+Draws which stage needs which, with what the next run would do: reuse, resume, run, wait, skip.
+Without recipe=NAME it is the recipe of the newest run with its changes.
+
+  --format F       text (default), mermaid (for Markdown on GitHub), svg, or json
+  --cells          every cell of a matrix by itself; otherwise those of one stage are one
+  --output FILE    writes it there; the end of the name says the format: .mmd, .md, .svg, .json
+""",
+    ),
     "predict": Word(
         "predict",
         "ask a registered model or a bundle",
@@ -192,13 +271,35 @@ Records that the packages named under `[tool.aidn]` of this workspace may be imp
 first. In CI set AIDN_TRUST=1 instead.
 """,
     ),
+    "completion": Word(
+        "completion",
+        "print what makes a shell complete commands: bash, zsh or fish",
+        """\
+aidn-run completion bash|zsh|fish
+
+Prints a script: verbs, flags, recipes, keys and their values, stages and runs complete on TAB.
+
+  bash   in ~/.bashrc:                      eval "$(aidn-run completion bash)"
+  zsh    in ~/.zshrc, behind `compinit`:    eval "$(aidn-run completion zsh)"
+  fish   in ~/.config/fish/config.fish:     aidn-run completion fish | source
+""",
+    ),
     "schema": Word(
         "schema",
-        "print a JSON Schema: recipe or run",
+        "write the JSON Schemas by which an editor completes and checks YAML",
         """\
-aidn-run schema recipe|run
+aidn-run schema NAME
+aidn-run schema --write [--in FOLDER] [--headers]
 
-Prints the JSON Schema of recipes (for editors) or of the object that `--json` prints.
+Prints one JSON Schema (2020-12), or writes all of them, with the components and presets of this
+project in them: recipe (recipes and pipelines, as written), resolved (every value known, as
+`show recipe=NAME` prints it), run (what `--json` prints), and one for the presets of each group.
+
+  --write       writes them to .aidn/schemas; says which comment on top of a YAML file names its
+                schema, so that an editor with the YAML language server finds it. Where they are
+                there, every command that reads a recipe keeps them fresh
+  --in FOLDER   somewhere else, such as `schemas`, to be committed
+  --headers     also writes that comment on top of the project's recipes and presets
 """,
     ),
     "overview": Word(

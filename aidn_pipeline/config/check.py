@@ -192,10 +192,14 @@ class Checker:
                     remedy=_as_meant(node),
                 )
             )
-        elif item is not None and (wrong := out_of_range(value, item.least, item.most)):
+        else:
+            self._bounds(value, node, item)
+        return value
+
+    def _bounds(self, value: Any, node: Node, item: FieldSpec | None) -> None:
+        if item is not None and (wrong := out_of_range(value, item.least, item.most)):
             remedy = f"write {wrong[1]}" + (f"; {item.doc}" if item.doc else "")
             self.report(WrongType(f"`{node.path}` {wrong[0]}", where=where(node), remedy=remedy))
-        return value
 
     def _composite(self, kind: Mapping[str, Any], node: Node, item: FieldSpec | None) -> Any:
         if "optional" in kind:
@@ -236,6 +240,7 @@ class Checker:
             exact.notes.clear()
             value = exact.value(member, node)
             if value is not GONE and not exact.problems:
+                self._bounds(value, node, item)
                 self.notes |= exact.notes
                 return value
         self.report(_wrong({"union": list(members)}, node, item))
@@ -273,6 +278,15 @@ class Checker:
             return use.value
         if use is not None and use.text:
             return use.text
+        if use is not None and use.value is not None:
+            self.report(
+                WrongType(
+                    f"`{use.path}` takes the name of {_article(group)} {group}, not {shown(use)}",
+                    where=where(use),
+                    remedy=f"known: {', '.join(self.index.names(group)) or 'none'}",
+                )
+            )
+            return None
         if isinstance(default, Mapping) and "use" in default:
             return str(default["use"])
         names = self.index.names(group)

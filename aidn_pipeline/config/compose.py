@@ -15,6 +15,9 @@ from aidn_pipeline.config.references import roots
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.errors import BudgetExceeded, ConfigProblems, FoundBeforeStart, UnknownKey
 
+MANY = 50
+"""Stages that may be mounted by a defaults list before a plan says what is quicker."""
+
 
 @dataclass(slots=True)
 class Composed:
@@ -26,6 +29,10 @@ class Composed:
         pinned: paths of values given on the command line, and the override that gave each.
         notes: what a plan should say of the composition.
         problems: what is wrong so far.
+        base: what stands below every layer.
+        layers: the configs it consists of, lowest first.
+        steps: the tree before the first override, and after each that is no choice of an option.
+        overrides: all that were given, in order.
     """
 
     tree: Node
@@ -33,6 +40,10 @@ class Composed:
     pinned: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[FoundBeforeStart] = field(default_factory=list)
+    base: Node = field(default_factory=lambda: Node({}, ""))
+    layers: Sequence[Layer] = ()
+    steps: Sequence[tuple[Override | None, Node]] = ()
+    overrides: Sequence[Override] = ()
 
     @property
     def removed(self) -> dict[str, str]:
@@ -76,17 +87,35 @@ def compose(
         "name": Node(recipe.rpartition("/")[2], "the recipe's file name"),
         "seed": Node(0, "default"),
     }
-    tree, problems = merge_layers(layers, Node(base, place))
+    bottom = Node(base, place)
+    tree, problems = merge_layers(layers, bottom)
     known = {name for layer in layers for name in roots(layer.config.body)}
-    tree, pinned = _apply(tree, overrides, known, library, problems)
+    steps: list[tuple[Override | None, Node]] = [(None, tree)]
+    tree, pinned = _apply(steps, overrides, known, library, problems)
     problems = [*found, *problems, *_unreferenced(tree, known | roots(tree))]
     notes = [
         f"{layer.config.file} hides the shipped {library.shown(ours)}"
         for layer in layers
         if (ours := library.shadowed(layer.config.path)) is not None
     ]
+    mounted = sum(layer.package.startswith("stages.") for layer in layers)
+    if mounted > MANY:
+        notes.append(
+            f"{mounted} stages are mounted one by one, which takes a time that grows by the square "
+            "of their number: where they are alike, `matrix:` repeats one stage"
+        )
     resolver = Resolver(tree, os.environ if environ is None else environ)
-    return Composed(tree, resolver, pinned, notes, problems)
+    return Composed(
+        tree,
+        resolver,
+        pinned,
+        notes,
+        problems,
+        base=bottom,
+        layers=layers,
+        steps=steps,
+        overrides=overrides,
+    )
 
 
 def _layers(
@@ -95,6 +124,8 @@ def _layers(
     """The layers; of lists that cannot be set right, everything that is wrong with them."""
     try:
         refuse_recursion(library, recipe)
+        for key, name in choices.items():
+            refuse_recursion(library, f"{key.partition('@')[0]}/{name}")
         lists = Lists(library, choices, found)
         lists.check(recipe)
         if lists.is_whole:
@@ -109,18 +140,20 @@ def _layers(
 
 
 def _apply(
-    tree: Node,
+    steps: list[tuple[Override | None, Node]],
     overrides: Sequence[Override],
     known: set[str],
     library: Library,
     problems: list[FoundBeforeStart],
 ) -> tuple[Node, dict[str, str]]:
+    _, tree = steps[0]
     application = Application(tree, library, library.index, known, set(), problems)
     pinned: dict[str, str] = {}
     for override in overrides:
         if override.kind != "choice":
             before = set(application.pinned)
             application.apply(override)
+            steps.append((override, application.tree))
             pinned |= dict.fromkeys(application.pinned - before, override.written)
     return application.tree, pinned
 

@@ -78,19 +78,23 @@ def refuse_recursion(library: Library, path: str, above: tuple[str, ...] = ()) -
     group = path.rpartition("/")[0]
     for default, origin in entries_of(config):
         value = option_of(default)
-        if default.is_override() or not isinstance(value, str) or value == "_self_":
+        if not isinstance(value, str) or value == "_self_":
             continue
         prefix = default.group if isinstance(default, GroupDefault) else ""
         inner = f"{prefix}/{value}" if prefix else value
         inner = inner[1:] if inner.startswith("/") else f"{group}/{inner}".lstrip("/")
-        if inner in (*above, path):
+        # What is put in the place of another option begins a chain of its own.
+        chain = (*above, path) if not default.is_override() else ()
+        if inner in chain:
             hint = (
                 f"write `- /{BUILTIN}{inner}` for the shipped one"
                 if library.shadowed(inner)
                 else "remove the entry"
             )
-            raise ConfigError(f"{inner} extends itself", where=origin, remedy=hint)
-        refuse_recursion(library, inner, (*above, path))
+            circle = " -> ".join((*chain[chain.index(inner) :], inner))
+            by = f": {circle}" if inner != path else ""
+            raise ConfigError(f"{inner} extends itself{by}", where=origin, remedy=hint)
+        refuse_recursion(library, inner, chain)
 
 
 def _resolve(
@@ -130,15 +134,16 @@ def _layer(repository: "_Repository", result: ResultDefault, choices: Mapping[st
     config = repository.library.load(str(result.config_path))
     assert config is not None
     assert result.package is not None
-    group, _, name = config.path.rpartition("/")
-    mounted = repository.library.is_group(group) and bool(result.package)
+    group, _, name = config.path.removeprefix(BUILTIN).rpartition("/")
+    package = result.package.removeprefix(BUILTIN.replace("/", "."))
+    mounted = repository.library.is_group(group) and bool(package)
     if config.is_component:
         chosen = next(
             (k for k, v in choices.items() if k.split("@")[0] == group and v == name), None
         )
         place = f"override {chosen}={name}" if chosen else repository.place_of(config.path)
         config = replace(config, body=Node({"use": Node(name, place)}, place))
-    return Layer(config, result.package, group if mounted else None)
+    return Layer(config, package, group if mounted else None)
 
 
 def _override(kind: OverrideType, key: str, value: str) -> Override:
@@ -220,11 +225,12 @@ def entries_of(config: Config) -> list[tuple[InputDefault, str]]:
         raise ConfigError(
             "defaults is a list", where=defaults.origin, remedy="write `- /group: option` lines"
         )
-    return [(entry_of(item), item.origin) for item in defaults.value]
+    group = config.path.rpartition("/")[0]
+    return [(entry_of(item, group), item.origin) for item in defaults.value]
 
 
-def entry_of(item: Node) -> InputDefault:
-    """An entry of a defaults list.
+def entry_of(item: Node, group: str = "") -> InputDefault:
+    """An entry of the defaults list of a config of a group.
 
     Raises:
         ConfigError: if it cannot be read.
@@ -233,6 +239,9 @@ def entry_of(item: Node) -> InputDefault:
         if "${" in item.value:
             raise _unreadable(item)
         path, _, package = item.value.partition("@")
+        if not package and group and path.startswith(f"/{BUILTIN}{group}/"):
+            # What a preset hides goes where the preset goes, not below it.
+            package = "_here_"
         return ConfigDefault(path=path, package=package or None)
     if not (isinstance(item.value, dict) and len(item.value) == 1):
         raise _unreadable(item)

@@ -1,6 +1,6 @@
-"""Writes what is generated from the source: component index, code stamps, recipe schema.
+"""Writes what is generated from the source: component index, code stamps, schemas.
 
-python -m aidn_pipeline.config.generate            # index and schema; stamps of new versions
+python -m aidn_pipeline.config.generate            # index and schemas; stamps of new versions
 python -m aidn_pipeline.config.generate --stamp    # also: changed code means the same as before
 python -m aidn_pipeline.config.generate --check    # writes nothing; exit 1 if a file is stale
 """
@@ -18,7 +18,9 @@ from aidn_pipeline.config.code import Codebase
 from aidn_pipeline.config.discover import assigns, components_in
 from aidn_pipeline.config.indexes import FORMAT
 from aidn_pipeline.config.introspect import spec_of, spec_of_external
-from aidn_pipeline.config.schema import recipe_schema
+from aidn_pipeline.config.library import Library
+from aidn_pipeline.config.project import Project
+from aidn_pipeline.config.schema_files import documents, headed, headers, text
 from aidn_pipeline.core.fingerprint import Fingerprint
 from aidn_pipeline.core.index import ComponentSpec, Index
 
@@ -76,22 +78,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     new = stamps(specs)
     wanted = {
         "components.json": {"format": FORMAT, "components": [spec.to_json() for spec in specs]},
-        "recipe.schema.json": recipe_schema(Index(specs)),
+        **documents(_shipped(specs)),
         "stamps.json": new if options.check else restamped(old, new, accept=options.stamp),
     }
-    stale = [name for name, value in wanted.items() if _read(folder / name) != _plain(value)]
-    if options.check:
-        for name in stale:
-            _say(f"{folder.name}/{name} is stale: run python -m aidn_pipeline.config.generate")
-        _tell_unstamped(old, new)
-        return 1 if stale else 0
-    folder.mkdir(exist_ok=True)
-    for name in stale:
-        text = json.dumps(wanted[name], indent=1, ensure_ascii=False) + "\n"
-        (folder / name).write_text(text, encoding="utf-8")
-        _say(f"wrote {folder.name}/{name}")
-    _tell_unstamped(_read(folder / "stamps.json"), new)
-    return 0
+    files = {
+        folder / name: text(v) for name, v in wanted.items() if _read(folder / name) != _plain(v)
+    }
+    files |= _without_header(folder, Index(specs))
+    for file, content in files.items():
+        shown = file.relative_to(folder.parent)
+        if options.check:
+            _say(f"{shown} is stale: run python -m aidn_pipeline.config.generate")
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+        _say(f"wrote {shown}")
+    _tell_unstamped(old if options.check else _read(folder / "stamps.json"), new)
+    return 1 if files and options.check else 0
+
+
+def _shipped(specs: Sequence[ComponentSpec]) -> Library:
+    """Our recipes and presets, without those of any project."""
+    root = data_folder("conf").resolve().parent
+    return Library(Project(root=root, store_root=root / ".aidn"), Index(specs))
+
+
+def _without_header(schemas: Path, index: Index) -> dict[Path, str]:
+    """Shipped YAML that does not name its schema on top, as it would be with that line."""
+    project = _shipped(list(index)).project
+    found = {}
+    for file, line in headers(project, schemas.resolve(), index).items():
+        content = file.read_text(encoding="utf-8")
+        if line not in content.splitlines():
+            found[file] = headed(content, line)
+    return found
 
 
 def _say(line: str) -> None:

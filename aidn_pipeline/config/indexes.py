@@ -14,6 +14,7 @@ from aidn_pipeline.config.builtin import PACKAGE, data_folder
 from aidn_pipeline.config.code import Codebase, distributions, installed_folder
 from aidn_pipeline.config.discover import Found, components_in
 from aidn_pipeline.config.memory import refuse_stale
+from aidn_pipeline.config.outline import remember
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.trust import needs_trust, require_trust
 from aidn_pipeline.core.fingerprint import JSON, Fingerprint, digest_bytes
@@ -71,7 +72,15 @@ def own_components(project: Project) -> list[ComponentSpec]:
         _check_names(project, found, files)
         specs = _introspect(project, found)
         _write(cached, specs)
-    return [_with_code(spec, codebase) for spec in specs]
+    coded = [_with_code(spec, codebase) for spec in specs]
+    for file, module in codebase.trees.items():
+        remember(outlines_of(project), codebase.digest(file), module)
+    return coded
+
+
+def outlines_of(project: Project) -> Path:
+    """The folder with the outlines of the project's files, see `aidn_pipeline.config.outline`."""
+    return project.store_root / "cache" / "outlines"
 
 
 def code_files(project: Project) -> list[Path]:

@@ -198,7 +198,7 @@ class Library:
         self.texts[place] = text
         node = read_mapping(text, place, self.problems)
         body = replace(node, value={k: v for k, v in node.value.items() if k != "defaults"})
-        package = _package(text)
+        package = package_of(text)
         if package is None and is_recipe:
             package = "_global_"
         return Config(path, package, node.get("defaults"), body, place)
@@ -271,7 +271,8 @@ def text_of(file: Path, shown: str) -> str:
         ) from problem
 
 
-def _package(text: str) -> str | None:
+def package_of(text: str) -> str | None:
+    """Where a config's keys go, from the `@package` comment on top; None if there is none."""
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
             break

@@ -101,7 +101,7 @@ def read_amounts(node: Node | None, known: Sequence[FieldSpec], checker: Checker
         keys = ", ".join(f"{item.name}: ..." for item in known)
         _report(node, "a mapping", f"write `{{{keys}}}` with the keys that matter", checker)
         return {}
-    written = {key: child for key, child in node.value.items() if child.value is not None}
+    written = _written(node, known)
     found = checker.fields(known, written, node)
     if "memory" in found:
         size = size_in_bytes(found["memory"])
@@ -129,7 +129,7 @@ def _retries(node: Node | None, checker: Checker) -> Retries:
     if not node.is_mapping:
         times = checker.value("int", node, RETRIES[0])
         return Retries() if times is GONE else Retries(times=times)
-    written = {key: child for key, child in node.value.items() if child.value is not None}
+    written = _written(node, RETRIES)
     found = checker.fields(RETRIES, written, node)
     for name in found.get("on", ()):
         if not NAME.fullmatch(name):
@@ -142,6 +142,13 @@ def _retries(node: Node | None, checker: Checker) -> Retries:
                 )
             )
     return Retries(**{**found, "on": tuple(found.get("on", ()))}) if "times" in found else Retries()
+
+
+def _written(node: Node, known: Sequence[FieldSpec]) -> dict[str, Node]:
+    """What a mapping holds; null takes a key away, and one that there is not is a mistake."""
+    names = {item.name for item in known}
+    items = node.value.items()
+    return {k: child for k, child in items if child.value is not None or k not in names}
 
 
 def _given(node: Node | None) -> Node | None:

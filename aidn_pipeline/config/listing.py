@@ -80,7 +80,7 @@ class Lists:
         found = []
         for item in config.defaults.value if config.defaults is not None else ():
             try:
-                default = entry_of(item)
+                default = entry_of(item, folder)
             except ConfigError as problem:
                 self.problems.append(problem)
                 continue

@@ -102,7 +102,12 @@ WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
 def _origin(path: str, origins: Mapping[str, str]) -> str:
-    found = " ".join(origins.get(path, UNSAID).split())
+    return shown(origins.get(path, UNSAID))
+
+
+def shown(origin: str) -> str:
+    """An origin in one line; a file of ours below the folder of all of them."""
+    found = " ".join(origin.split())
     file, colon, line = found.rpartition(":")
     ours = data_folder("recipes").parent
     if colon and Path(file).is_relative_to(ours):

@@ -22,7 +22,7 @@ from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.spaces import check_spaces, unpinned
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.describe import complete
-from aidn_pipeline.core.index import FieldSpec, Index
+from aidn_pipeline.core.index import ComponentSpec, FieldSpec, Index
 from aidn_pipeline.core.pipeline import STAGE_KEYS, PipelineSpec, StageSpec
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.core.wiring import problems as wiring_problems
@@ -219,6 +219,7 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
     given = checker.component("stage", node, skip=STAGE_KEYS)
     if given is None:
         return None
+    _refuse_absent(cell.node.get("inputs"), checker.index.find("stage", given["use"]), checker)
     if checker.reports > before:
         # Kept for the wiring check, which needs no more than the name of the component.
         return StageSpec(name=cell.name, stage={"use": given["use"]}, inputs=cell.inputs)
@@ -235,6 +236,20 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
         timeout_s=limits.timeout_s,
         retries=limits.retries,
     )
+
+
+def _refuse_absent(inputs: Node | None, spec: ComponentSpec, checker: Checker) -> None:
+    """Null takes a reference away; of a port that there is not, it is a mistake."""
+    for port, node in (inputs.value if inputs is not None and inputs.is_mapping else {}).items():
+        if node.value is None and spec.input(port) is None:
+            known = [item.name for item in spec.inputs]
+            checker.report(
+                WiringError(
+                    f"stage {spec.name!r} has no input {port!r} to take away",
+                    where=where(node),
+                    remedy=nearest(port, known, noun="its inputs"),
+                )
+            )
 
 
 def _scalar(checker: Checker, kind: str, node: Node | None) -> Any:

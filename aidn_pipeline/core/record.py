@@ -19,7 +19,8 @@ class StageRecord:
         hashed: everything that was hashed, kept so that "why" is the difference of two records.
         extends: values of the extendable fields, by dotted path.
         outputs: artifacts by port.
-        observed: what a clock or a host decides; no comparison reads it.
+        observed: what a clock or a host decides; no comparison reads it. `accepted` says that
+            somebody declared these to be the outputs of this work, which other work gave.
     """
 
     fingerprint: str
@@ -30,6 +31,17 @@ class StageRecord:
     extends: Mapping[str, Any]
     outputs: Mapping[str, Artifact]
     observed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> Mapping[str, Any] | None:
+        """Who accepted it as meaning the same as which other work, when and why; mostly None."""
+        found: Mapping[str, Any] | None = self.observed.get("accepted")
+        return found
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether it was accepted and that was taken back: history, and never reused."""
+        return bool(self.accepted and self.accepted.get("withdrawn"))
 
     def to_json(self) -> dict[str, Any]:
         """The form kept in the store's journal."""

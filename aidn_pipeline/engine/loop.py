@@ -276,7 +276,8 @@ class StageLoop:
             answer = StageAnswer.from_json(ended.answer)
             if self._place:
                 self._store.hold(answer.outputs.values(), answer.fingerprint)
-            self._succeeded(ended.name, prepared.row.reason, answer)
+            same = answer.action == "reuse"
+            self._succeeded(ended.name, "unchanged" if same else prepared.row.reason, answer)
         except AidnError as error:
             if not self._again(prepared, error):
                 self._failed(prepared.stage, error, ended.seconds, prepared.row.reason)
@@ -324,7 +325,7 @@ class StageLoop:
     def _succeeded(self, name: str, reason: str, answer: StageAnswer) -> None:
         self.results[name] = StageResult(
             action=answer.action,
-            reason="unchanged" if answer.action == "reuse" else reason,
+            reason=reason,
             status="done",
             fingerprint=answer.fingerprint,
             seconds=round(answer.seconds, 3),

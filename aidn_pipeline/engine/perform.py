@@ -290,6 +290,8 @@ def busy(name: str, holder: str, waited_s: float) -> Busy:
 def reusable(store: Store, fingerprint: str) -> StageRecord | None:
     """The committed record, if its outputs are present with their sizes; they stay so."""
     record = store.records.stage(fingerprint)
+    if record and record.is_withdrawn:
+        return None
     held = record and store.hold(record.outputs.values(), fingerprint)
     return record if held else None
 
@@ -314,6 +316,7 @@ def predecessor(store: Store, identity: Identity) -> Predecessor | None:
         record
         for record in store.records.stages_of_family(identity.family)
         if record.fingerprint != identity.fingerprint
+        and not record.is_withdrawn
         and record.extends.keys() == identity.extends.keys()
         and all(record.extends[path] <= value for path, value in identity.extends.items())
         and all(map(store.has, record.outputs.values()))

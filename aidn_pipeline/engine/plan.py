@@ -1,9 +1,11 @@
 """The plan: what each stage would do, and why. Nothing is written and no component is imported."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from aidn_pipeline.core.artifact import Artifact
@@ -30,6 +32,8 @@ from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.gc import was_collected
 from aidn_pipeline.store.store import Store
 
+SAID = 80
+"""Characters of a reason that a plan shows."""
 LOOKED_BACK = 100
 """Runs of the same recipe that a stage's last record is looked for in."""
 
@@ -115,6 +119,9 @@ def last_records(recipe: str, store: Store) -> dict[str, StageRecord]:
     for run in reversed(store.records.runs(LOOKED_BACK, recipe=recipe)):
         newest.update(run["stages"])
     found = {name: store.records.stage(fingerprint) for name, fingerprint in newest.items()}
+    for name, record in found.items():
+        if record is not None and record.accepted and record.is_withdrawn:
+            found[name] = store.records.stage(record.accepted["of"])
     return {name: record for name, record in found.items() if record is not None}
 
 
@@ -153,9 +160,11 @@ class Planner:
         if forced:
             return PlanRow(action="run", reason="forced", **facts)
         record = self.store.records.stage(identity.fingerprint)
-        if record and all(map(self.store.has, record.outputs.values())):
-            return PlanRow(action="reuse", reason="unchanged", outputs=record.outputs, **facts)
-        if record:
+        withdrawn = record is not None and record.is_withdrawn
+        if record and not withdrawn and all(map(self.store.has, record.outputs.values())):
+            reason = accepted_as(record) or "unchanged"
+            return PlanRow(action="reuse", reason=reason, outputs=record.outputs, **facts)
+        if record and not withdrawn:
             gone = (
                 "its outputs were removed by gc"
                 if was_collected(self.store, identity.fingerprint)
@@ -185,7 +194,7 @@ class Planner:
         if forced:
             return PlanRow(action="run", reason="forced", **facts)
         base = base_of(self.index, stage.stage, seed=self.spec.seed, project=self.project)
-        if self.store.records.stages_of_base(base):
+        if any(not record.is_withdrawn for record in self.store.records.stages_of_base(base)):
             return PlanRow(action="wait", reason=waits, **facts)
         hashed = configuration(self.index, stage.stage, seed=self.spec.seed, project=self.project)
         component = self.index.find("stage", stage.stage["use"])
@@ -208,8 +217,17 @@ class Planner:
             return "not run before"
         if before.component != hashed["component"]:
             return f"was {before.component}"
-        found = differences(stage.name, before, hashed, extends, self.spec.origins)
+        found = list(map(str, differences(stage.name, before, hashed, extends, self.spec.origins)))
         return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def accepted_as(record: StageRecord) -> str:
+    """Why a result of other work is taken for that of this; empty if it is its own."""
+    if not record.accepted:
+        return ""
+    day = time.strftime("%Y-%m-%d", time.localtime(record.accepted["at"]))
+    reason = shorten(record.accepted["reason"], SAID, placeholder=" ...")
+    return f"accepted: {reason} ({record.accepted['by']}, {day})"
 
 
 def resolve_inputs(stage: StageSpec, outputs: Mapping[str, Mapping[str, Artifact]]) -> Inputs:

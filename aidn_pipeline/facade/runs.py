@@ -1,5 +1,6 @@
 """Runs by id: their record, their stages, and their artifacts opened for reading."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -26,13 +27,22 @@ ENDINGS = {kind.__name__: kind for kind in (StageFailed, DataError, GateNotMet, 
 """What may have ended a run that is told of later."""
 
 
+LAST = re.compile(r"last(?:~(?P<back>\d{1,9}))?")
+"""The newest run, `last`, and those before it: `last~1`."""
+
+
 def find_run(store: Store, beginning: str) -> dict[str, Any]:
-    """The newest run whose id begins like this.
+    """The newest run whose id begins like this; `last` is the newest, `last~1` the one before.
 
     Raises:
         UsageError: if there is none.
     """
-    fitting = store.records.runs(1, beginning=beginning)
+    named = LAST.fullmatch(beginning)
+    if named:
+        back = int(named["back"] or 0)
+        fitting = store.records.runs(min(back + 1, store.records.count_runs()))[back:]
+    else:
+        fitting = store.records.runs(1, beginning=beginning)
     if not fitting:
         runs = store.records.runs(1)
         raise UsageError(

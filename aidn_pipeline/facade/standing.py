@@ -45,6 +45,27 @@ def remember(arguments: list[str], result: AiModelResult, text: str, *, began_ns
 
 def _read(result: AiModelResult, workspace: Workspace, began_ns: int) -> Iterator[bytes]:
     """What was read: configs and code, data, the environment."""
+    yield from configs(workspace, began_ns)
+    for path in sorted(set(_data(result.config["stages"], workspace.index))):
+        yield from _content(workspace.project.root / path, began_ns)
+    for name in result.experiment_info.environment.get("variables", {}):
+        yield memo.of_variable(name)
+    for path in sys.path:
+        if path.endswith(INSTALLED) and Path(path).is_dir():
+            yield memo.of_folder(path, b"i", before_ns=began_ns)
+
+
+def configs(workspace: Workspace, began_ns: int) -> Iterator[bytes]:
+    """What recipes, presets and components a project has rests on.
+
+    Args:
+        workspace: of the project.
+        began_ns: when they were begun to be read, in nanoseconds since the epoch.
+
+    Raises:
+        Changed: if one was changed since, or just before.
+        OSError: if one cannot be read.
+    """
     project = workspace.project
     roots = [*project.recipes_dirs, *project.conf_dirs, data_folder("recipes"), data_folder("conf")]
     named = {root.resolve(): None for root in roots}
@@ -54,13 +75,6 @@ def _read(result: AiModelResult, workspace: Workspace, began_ns: int) -> Iterato
     yield memo.of_file(str(data_folder("schemas") / "components.json"), before_ns=began_ns)
     if needs_trust(project):
         yield from _code(project, began_ns)
-    for path in sorted(set(_data(result.config["stages"], workspace.index))):
-        yield from _content(project.root / path, began_ns)
-    for name in result.experiment_info.environment.get("variables", {}):
-        yield memo.of_variable(name)
-    for path in sys.path:
-        if path.endswith(INSTALLED) and Path(path).is_dir():
-            yield memo.of_folder(path, b"i", before_ns=began_ns)
 
 
 def _around(project: Project, began_ns: int) -> Iterator[bytes]:
@@ -127,6 +141,7 @@ def _made(result: AiModelResult, workspace: Workspace) -> Iterator[bytes]:
         for artifact in stage.outputs.values()
     }
     with workspace.open_store() as store:
+        _refuse_accepted(result, store)
         yield memo.of_same(str(store.records.path))
         yield memo.of_output(str(store.root / "format.json"))
         for artifact in artifacts.values():
@@ -137,6 +152,14 @@ def _made(result: AiModelResult, workspace: Workspace) -> Iterator[bytes]:
             # Nobody but this command writes there, and what others change is seen by its names.
             yield memo.of_folder(folder, b"a", before_ns=sys.maxsize)
             yield from (memo.of_output(str(Path(folder, name))) for name in sorted(names))
+
+
+def _refuse_accepted(result: AiModelResult, store: Store) -> None:
+    # What was accepted may be taken back, by a line of the journal that no memo looks at.
+    for name, stage in result.stages.items():
+        record = store.records.stage(stage.fingerprint) if stage.fingerprint else None
+        if record is not None and record.accepted:
+            raise memo.Changed(name)
 
 
 def _objects(artifact: Artifact, store: Store) -> Iterator[str]:

@@ -1,10 +1,13 @@
 """A workspace: the project around a folder, with its components and its store."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from aidn_pipeline.config.editor import refresh
 from aidn_pipeline.config.indexes import load_index, refuse_stale_components
 from aidn_pipeline.config.project import Project, find_project
 from aidn_pipeline.config.trust import needs_trust
@@ -15,6 +18,13 @@ from aidn_pipeline.store.store import Store
 
 BUNDLES = "bundles"
 """Folder of the project that servable bundles are checked out to."""
+
+
+@contextmanager
+def empty_store() -> Iterator[Store]:
+    """A store in a folder that goes at the end of the block."""
+    with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
+        yield store
 
 
 def is_store(root: Path) -> bool:
@@ -47,6 +57,7 @@ class Workspace:
         """
         project = find_project(start)
         index = load_index(project)
+        refresh(project, index)
         if needs_trust(project):
             # Trusted, or `load_index` would have refused: its modules may be imported by name.
             for path in reversed(project.import_paths):
@@ -83,6 +94,16 @@ class Workspace:
     def has_store(self) -> bool:
         """Whether anything was ever run here."""
         return is_store(self.project.store_root)
+
+    @contextmanager
+    def readable(self) -> Iterator[Store]:
+        """The store; where nothing was ever run an empty one elsewhere, so that nothing is made.
+
+        Raises:
+            StoreError: if it cannot be used.
+        """
+        with self.open_store() if self.has_store else empty_store() as store:
+            yield store
 
     def open_store(self, durability: str = "full") -> Store:
         """Opens the store, making it if there is none.

@@ -94,6 +94,10 @@ _ARTIFACT = _with(
     {"kind": lambda v: isinstance(v, str) and v in KINDS, "digest": _id, "size": is_size},
     {"folder": lambda v: isinstance(v, bool)},
 )
+_ACCEPTED = _with(
+    {"of": _id, "reason": _text, "by": _text, "at": _number, "changes": _texts},
+    {"withdrawn": _with({"by": _text, "at": _number})},
+)
 _STAGE = _exactly(
     {
         **dict.fromkeys(("fingerprint", "family", "base", "component"), _text),
@@ -107,6 +111,7 @@ _STAGE = _exactly(
                 "seconds": _number,
                 "started": _number,
                 **dict.fromkeys(("run", "stage", "parent", "host"), _text),
+                "accepted": _ACCEPTED,
             },
         ),
     }

@@ -120,7 +120,8 @@ class Store:
             attempts = [e for e in self.work(folder.name).entries() if e["kind"] == "attempt"]
             record = self.records.stage(attempts[-1]["fingerprint"]) if attempts else None
             # Work whose outputs got lost is being done again: its progress is kept.
-            done = record is not None and all(map(self.has, record.outputs.values()))
+            kept = record is not None and not record.is_withdrawn
+            done = record is not None and kept and all(map(self.has, record.outputs.values()))
             if done or not attempts:
                 self.scratch.discard(folder)
         finally:

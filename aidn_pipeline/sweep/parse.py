@@ -197,8 +197,12 @@ def parse_domain(
             remedy="write `{low: 0.1, high: 1.0}` or `[1, 2, 3]`",
         )
     form = written.get("type") or _form(written, inner, where)
-    if form not in KEYS:
-        raise WrongType(f"no such type of domain: {form!r}", where=f"{where}.type")
+    if not isinstance(form, str) or form not in KEYS:
+        raise WrongType(
+            f"no such type of domain: {form!r}",
+            where=f"{where}.type",
+            remedy=f"one of {', '.join(KEYS)}",
+        )
     for key in written:
         if key not in (*KEYS[form], "type"):
             near = get_close_matches(str(key), KEYS[form], 1)

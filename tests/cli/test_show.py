@@ -126,7 +126,7 @@ def test_a_recipe_is_shown_as_yaml_with_the_origin_of_each_value(empty, say):
     lines = {line.split("#")[0].strip(): line for line in out.splitlines()}
     assert code == 0
     assert lines["epochs: 3"].endswith("# override trainer.epochs=3")
-    assert lines["use: mlp"].endswith("# conf/model/mlp.yaml:3")
+    assert lines["use: mlp"].endswith("# conf/model/mlp.yaml:4")
     assert lines["min: 0.95"].endswith("# recipes/digits.yaml:23")
     assert lines["amsgrad: false"].endswith("# default")
 

@@ -322,3 +322,12 @@ def test_files_that_were_changed_while_it_ran_are_not_believed(desk: Desk):
     (desk.folder / "data.txt").write_text("fresh words")
     assert desk.ran() == ["read", "count"]
     assert "read: reused" in desk.say()
+
+
+def test_an_accepted_result_is_not_remembered_for_it_may_be_taken_back(desk: Desk):
+    changed = (*COMMAND, "stages.count.factor=3")
+    desk.say("accept", "count", *changed, "--reason", "it is the same")
+    for _ in range(2):
+        assert "count: reused" in desk.say(*changed)
+    desk.say("accept", "count", *changed, "--undo")
+    assert "count: run, factor 1 -> 3" in desk.say(*changed)
