@@ -20,7 +20,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from aidn_pipeline.config.library import BUILTIN, PATH, Config, Library
+from aidn_pipeline.config.library import BUILTIN, Config, Library, is_path
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.errors import ConfigError, UnknownComponent, UnknownKey, UnknownRecipe
@@ -188,7 +188,7 @@ def unknown_config(library: Library, path: str, place: str) -> ConfigError:
         place: where it is named.
     """
     group, _, name = path.rpartition("/")
-    if ".." in path.split("/") or not PATH.match(path):
+    if not is_path(path):
         return UnknownRecipe(
             f"{path[:80]!r} is no name of a config",
             where=place,

@@ -246,7 +246,13 @@ class Resolver:
 
     def _select(self, arguments: str, node: Node, path: str) -> Node:
         wanted, _, default = (part.strip() for part in arguments.partition(","))
-        found = self.at(wanted) if PATH.match(wanted) else None
+        if not PATH.match(wanted):
+            raise ConfigError(
+                f"`oc.select` takes the path of a key, not `{wanted[:80]}`",
+                where=node.origin,
+                remedy="write such as `${oc.select:early_stop,null}`",
+            )
+        found = self.at(wanted)
         if found is not None:
             return found
         fallback = read_value(default, node.origin) if default else Node(None, node.origin)

@@ -101,7 +101,7 @@ class Library:
 
     def is_group(self, name: str) -> bool:
         """Whether a name is a config group."""
-        if not _is_path(name):
+        if not is_path(name):
             return False
         return name in self.index.groups() or any((d / name).is_dir() for d in self.conf_dirs)
 
@@ -125,6 +125,8 @@ class Library:
         found: dict[str, Path] = {}
         for folder in self.recipes_dirs:
             for file in sorted(folder.rglob("*.yaml")):
+                if not _is_inside(file, folder):
+                    continue
                 found.setdefault(file.relative_to(folder).with_suffix("").as_posix(), file)
         return found
 
@@ -176,7 +178,7 @@ class Library:
         )
 
     def _load(self, path: str) -> Config | None:
-        if not _is_path(path):
+        if not is_path(path):
             return None
         if self.given is not None and self.given.name == path:
             return self._config(path, self.given.text, self.given.place, is_recipe=True)
@@ -202,7 +204,7 @@ class Library:
         return Config(path, package, node.get("defaults"), body, place)
 
     def _recipe_file(self, path: str) -> Path | None:
-        if not _is_path(path):
+        if not is_path(path):
             return None
         if path.startswith(BUILTIN):
             return _first((data_folder("recipes").resolve(),), path.removeprefix(BUILTIN))
@@ -216,14 +218,30 @@ class Library:
         return _first((*user, *self.recipes_dirs, *self.conf_dirs), path)
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
+    """Whether a text may be the path of a config, which leads nowhere but down."""
     # No file system takes a longer name: asked for one, it answers with an error.
     return PATH.match(text) is not None and all(len(p.encode()) <= LONGEST for p in text.split("/"))
 
 
 def _first(folders: tuple[Path, ...], path: str) -> Path | None:
-    files = (folder / f"{path}.yaml" for folder in folders)
-    return next((file for file in files if file.is_file()), None)
+    for folder in folders:
+        file = folder / f"{path}.yaml"
+        if file.is_file():
+            if not _is_inside(file, folder):
+                raise ConfigError(
+                    f"{path!r} is a link that leads out of its folder",
+                    where=str(file),
+                    remedy="put the file itself there: a project's configs are those in its "
+                    "folders",
+                )
+            return file
+    return None
+
+
+def _is_inside(file: Path, folder: Path) -> bool:
+    """Whether a file is in its folder, wherever links lead; the folder itself may be one."""
+    return file.resolve().is_relative_to(folder.resolve())
 
 
 def text_of(file: Path, shown: str) -> str:

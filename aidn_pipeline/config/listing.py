@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from aidn_pipeline.config.defaults import entry_of, option_of, unknown_config
-from aidn_pipeline.config.library import Config, Library
+from aidn_pipeline.config.library import Config, Library, is_path
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.errors import ConfigError, FoundBeforeStart
 
@@ -151,9 +151,14 @@ class Lists:
         return True
 
     def _amended(self, entry: _Entry) -> Node:
-        if entry.is_optional or not isinstance(entry.option, str):
-            return entry.item
         place = entry.item.origin
+        if not isinstance(entry.option, str):
+            return entry.item
+        if entry.is_optional:
+            path = f"{entry.group}/{entry.option}".lstrip("/")
+            if not is_path(path) or not is_path(entry.option):
+                self._refuse_unknown(path, place)
+            return entry.item
         if not entry.group:
             self._refuse_unknown(entry.option, place)
             return entry.item
