@@ -15,6 +15,7 @@ from aidn_pipeline.engine.fingerprint import configuration
 from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.engine.reasons import changed, code_changes, show
 from aidn_pipeline.errors import NotReproduced, NotReproducible
+from aidn_pipeline.facade.handed import is_handed
 from aidn_pipeline.facade.runs import stage_records
 from aidn_pipeline.store.store import Store
 
@@ -154,12 +155,16 @@ def held_to(
         now = configuration(index, stage.stage, seed=spec.seed, project=project)
         files, since = _moved(old, now), list(_changes(old, now))
         reads = not stage.inputs and any(isinstance(a, Dataset) for a in old.outputs.values())
-        if files or (since and reads and name not in anew):
+        handed = is_handed(stage)
+        if files or handed or (since and reads and name not in anew):
             if not old.is_withdrawn and store.hold(old.outputs.values(), old.fingerprint):
                 stages[name] = replace(stage, taken=old.fingerprint)
                 why = "; ".join([*(f"{path} changed" for path in files), *since])
-                notes.append(f"{name} is taken from run {record['run']}, since when {why}")
+                if why:
+                    notes.append(f"{name} is taken from run {record['run']}, since when {why}")
                 continue
+            if handed:
+                raise _lost(name, record)
             if files:
                 raise _gone(name, files, old, record)
         stages[name] = stage
@@ -213,6 +218,14 @@ def _gone(
         "is no longer in the store",
         where=files[0],
         remedy=f"put the file back as it was, {digest[:15]}...: then it is read again",
+    )
+
+
+def _lost(name: str, record: Mapping[str, Any]) -> NotReproducible:
+    return NotReproducible(
+        f"the data that a program handed over for run {record['run']} are no longer in the store",
+        where=f"stages.{name}.source",
+        remedy="hand them over again: `AiModelBuilder.from_recipe(...).build((X, y))`",
     )
 
 
