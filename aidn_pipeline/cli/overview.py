@@ -131,7 +131,10 @@ def after(
         return
     match status:
         case "interrupted":
-            lines = [f"{again}    (it goes on where it stopped)"]
+            options = facts.get("config", {}).get("run", {})
+            anew = any(options.get(key) for key in ("force", "from", "no_cache"))
+            goes = "what is made anew begins again" if anew else "it goes on where it stopped"
+            lines = [f"{again}    ({goes})"]
         case "failed":
             stage = failed_stage(record)
             lines = [f"{again}    (finished stages are reused)"]

@@ -63,7 +63,7 @@ def recorded_spec(
         ConfigError: if a component of the run is gone, or no longer has a field of it.
     """
     facts, run = record["facts"], record["run"]
-    config = facts.get("config")
+    config, wiring = facts.get("config"), facts.get("wiring", {})
     if config is None or ("wiring" not in facts and any("[" in n for n in config["stages"])):
         what = f"debug of {facts['debug']}" if "debug" in facts else "an earlier release"
         raise UsageError(
@@ -72,9 +72,12 @@ def recorded_spec(
             remedy="run its recipe: `aidn-run show` of the run says which",
         )
     checker = Checker(index)
+    # Records sort their keys; the order of the run is kept beside them.
+    names = dict.fromkeys((*facts.get("order", ()), *config["stages"]))
     stages = {
-        name: _stage(name, value, facts.get("wiring", {}).get(name, {}), run, checker)
-        for name, value in config["stages"].items()
+        name: _stage(name, config["stages"][name], wiring.get(name, {}), run, checker)
+        for name in names
+        if name in config["stages"]
     }
     options, origins = _options(record, overrides, checker)
     if len(checker.problems) > 1:

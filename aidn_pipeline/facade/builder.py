@@ -230,7 +230,7 @@ class AiModelBuilder:
         with self._store(spec) if self.workspace.has_store else empty_store() as store:
             spec, _ = self._held(spec, index, store)
             plan = make_plan(spec, store, index, self.workspace.project.root, force=forced(spec))
-        refuse_missing(spec, plan, self.recipe)
+        refuse_missing(spec, plan, self.recipe, self.overrides)
         return spec, plan
 
     def _held(

@@ -237,5 +237,7 @@ def _outputs(before: Mapping[str, StageRecord]) -> dict[str, dict[str, str]]:
 
 
 def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    # Cells of a matrix are told under its name.
+    found = list(dict.fromkeys(name.partition("[")[0] for name in names))
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more

@@ -1,11 +1,13 @@
 """`rerun RUN`: the old configuration and data, held against the old bytes."""
 
 import json
+import re
 import shutil
 
 import pytest
 from support.command import last_object
 from support.shop import edit
+from support.source import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -119,6 +121,20 @@ def test_an_interrupted_rerun_is_continued_by_the_same_command(say, shop):
     assert failed.returncode == 3
     assert "debug" not in failed.stderr
     assert f"aidn-run rerun {before['run']}" in say("show").stdout
+
+
+def test_a_changed_package_is_named_and_refused_by_strict(say, shop, tmp_path):
+    edit(shop / "mill/rounding.py", "DIGITS = 6", "import blake3\n\nDIGITS = 6")
+    assert say("recipe=shop").returncode == 0
+    metadata = tmp_path / "other" / "blake3-0.0.1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: blake3\nVersion: 0.0.1\n")
+    path = f"{tmp_path / 'other'}:{ROOT}"
+    done = say("rerun", "last", "--strict", PYTHONPATH=path)
+    assert done.returncode == 2
+    assert re.search(
+        r"package blake3 \S+ -> 0\.0\.1 \(judge, search, count, weigh, pack\)", done.stderr
+    )
 
 
 def test_strict_refuses_changed_code(say, shop):

@@ -56,7 +56,7 @@ def test_only_says_what_is_missing_why_and_which_command_makes_it(say, shop, ver
     done = say(*verb, "recipe=shop", "--only", "search", "stages.judge.column=y")
     assert done.returncode == 2
     assert "what search needs is not there: judge (run: column x -> y" in done.stderr
-    assert "--until search" in done.stderr
+    assert "aidn-run recipe=shop stages.judge.column=y --until search`" in done.stderr
     assert ran(shop) == before
 
 
