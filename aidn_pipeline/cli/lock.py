@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from aidn_pipeline.cli.arguments import parse
 from aidn_pipeline.cli.asked import asked
+from aidn_pipeline.cli.text import printable
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.facade.locking import Locked, lock
 
@@ -31,7 +32,7 @@ def main(given: Sequence[str]) -> int:
         }
         print(json.dumps(value))
         return 0
-    print("\n".join(told(locked, builder.recipe)))
+    print(printable("\n".join(told(locked, builder.recipe))))
     return 0
 
 

@@ -1,7 +1,7 @@
 """What differs between a lock and what a recipe comes to now, one sentence each."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aidn_pipeline.config.definitions import REST
@@ -12,6 +12,8 @@ Place = Callable[[str, Path_], str]
 """Where the value of a stage's field is from, by the stage's name and the path in it."""
 LONGEST = 60
 """Characters of a value that is shown."""
+MOST_CELLS = 3
+"""Cells of a matrix that are told one by one."""
 CHANGED = "changed"
 
 
@@ -50,8 +52,8 @@ def _pipeline(old: Tree, new: Tree, place: Place) -> Iterator[str]:
         if old.get(key) != new.get(key):
             yield f"{key} {_shown(old.get(key))} -> {_shown(new.get(key))}{_at(place('', (key,)))}"
     before, now = old.get("stages", {}), new.get("stages", {})
-    yield from (f"stage {name} is new" for name in now if name not in before)
-    yield from (f"stage {name} is gone" for name in before if name not in now)
+    yield from _stages([name for name in now if name not in before], "new")
+    yield from _stages([name for name in before if name not in now], "gone")
     # What several stages share is told once: by its value, its place, and the end of its path.
     alike: dict[tuple[str, str, str, str], list[str]] = {}
     for name in now:
@@ -68,6 +70,19 @@ def _pipeline(old: Tree, new: Tree, place: Place) -> Iterator[str]:
     for (_, a, b, where), paths in alike.items():
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         yield f"{paths[0]}{more} {a} -> {b}{_at(where)}"
+
+
+def _stages(names: Sequence[str], how: str) -> Iterator[str]:
+    """Stages that only one side has; many cells of one matrix are told at once."""
+    by_base: dict[str, list[str]] = {}
+    for name in names:
+        by_base.setdefault(name.partition("[")[0], []).append(name)
+    for base, cells in by_base.items():
+        if len(cells) > MOST_CELLS:
+            few = ", ".join(cells[:MOST_CELLS])
+            yield f"{len(cells)} cells of stage {base} are {how}: {few}, ..."
+        else:
+            yield from (f"stage {name} is {how}" for name in cells)
 
 
 def _files(old: Tree, new: Tree) -> Iterator[str]:

@@ -98,6 +98,12 @@ def test_a_difference_is_one_sentence(old, new, said):
     assert told(old, new) == [said]
 
 
+def test_many_cells_are_told_at_once():
+    cells = {f"fold[n={n}]": {"n": n} for n in range(9)}
+    (said,) = told({"stages": {}}, {"stages": cells})
+    assert said == "9 cells of stage fold are new: fold[n=0], fold[n=1], fold[n=2], ..."
+
+
 def test_equal_locks_differ_in_nothing():
     value = {"stages": {"a": {"x": 1.0}}, "files": {"f": "b3:1"}}
     assert told(value, value) == []
