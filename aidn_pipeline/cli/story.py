@@ -9,7 +9,16 @@ from typing import Any
 from aidn_pipeline.cli.cells import base_of, values_of
 from aidn_pipeline.cli.overview import after, failed_stage
 from aidn_pipeline.cli.plot import plot
-from aidn_pipeline.cli.text import number, pairs, printable, seconds, size, sparkline, table
+from aidn_pipeline.cli.text import (
+    number,
+    pairs,
+    printable,
+    read_from,
+    seconds,
+    size,
+    sparkline,
+    table,
+)
 from aidn_pipeline.core.artifact import Metrics, ModelVersion, Params, Report
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.outcome import run_status
@@ -82,11 +91,6 @@ def _head(record: Mapping[str, Any], status: str, store: Store) -> Iterator[str]
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-
-
-def read_from(variables: Mapping[str, str | None]) -> list[str]:
-    """What a recipe read from the environment."""
-    return [f"{k} (not set)" if v is None else f"{k}={v}" for k, v in variables.items()]
 
 
 def written(value: Any) -> str:

@@ -82,11 +82,15 @@ and the data that were read then, whatever was edited since. What is kept is reu
 removed is made again. Code and packages that have changed since are named before it starts; at the
 end it says whether all outputs have the same bytes.
 
-  --strict     refuses if code or packages have changed, and fails if a byte differs
-  --no-cache   makes everything anew: the proof that it can be
+  --strict         refuses if code or packages have changed, and fails if a byte differs
+  --no-cache       makes everything anew: the proof that it can be
+  --plan           says what would be done, and why; runs nothing
+  --until STAGE    runs it and what it needs, nothing after it
+  --from STAGE     runs that stage and all after it although their results exist
+  --force STAGE    runs a stage although its result exists
+  --json           as of a run; `rerun` in the object says whether the bytes are the same
 
-It is a run of its own; `aidn-run show` names the one that it is again. The other flags, and keys
-of `run.`, mean what they mean for a run.
+It is a run of its own; `aidn-run show` names the one that it is again. Keys of `run.` may be given.
 """,
     ),
     "lock": Word(

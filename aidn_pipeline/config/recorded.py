@@ -35,15 +35,15 @@ def _beside(stage: StageSpec) -> dict[str, Any]:
         for port, refs in stage.inputs.items()
         if any(ref.cell is not None for ref in refs)
     }
-    claim, retries = asdict(stage.resources), asdict(stage.retries)
+    claim, retries = stage.resources, stage.retries
     said = {
         "cell": dict(stage.cell),
         "cells": cells,
         "skip": "" if stage.skip.startswith(UNASKED) else stage.skip,
         "on_failure": "" if stage.on_failure == "stop" else stage.on_failure,
-        "resources": {} if stage.resources == Claim() else claim,
+        "resources": {} if claim == Claim() else asdict(claim),
         "timeout_s": stage.timeout_s or 0,
-        "retries": {} if stage.retries == Retries() else retries,
+        "retries": {} if retries == Retries() else asdict(retries),
     }
     return {key: value for key, value in said.items() if value}
 
@@ -96,13 +96,13 @@ def _stage(
     name: str, value: Mapping[str, Any], beside: Mapping[str, Any], run: str, checker: Checker
 ) -> StageSpec | None:
     fields = {key: item for key, item in value.items() if key != "inputs"}
-    given = checker.component("stage", node_of(fields, f"run {run}", f"stages.{name}"))
-    if given is None:
+    # The components may be others by now. What is taken is the value itself: a file's nulls remove.
+    if checker.component("stage", node_of(fields, f"run {run}", f"stages.{name}")) is None:
         return None
     claim, retries = beside.get("resources"), beside.get("retries")
     return StageSpec(
         name=name,
-        stage=complete(checker.index, "stage", given, where=f"stages.{name}"),
+        stage=complete(checker.index, "stage", fields, where=f"stages.{name}"),
         inputs={
             port: tuple(_reference(refs, beside.get("cells", {}).get(port)))
             for port, refs in value["inputs"].items()

@@ -1,7 +1,7 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -109,7 +109,9 @@ class AiModelBuilder:
         return cls(workspace=Workspace.around(None if project is None else Path(project)))
 
     @classmethod
-    def from_run(cls, run: str = "", project: Path | str | None = None) -> "AiModelBuilder":
+    def from_run(
+        cls, run: str = "", project: Path | str | None = None, *, components: Sequence[Any] = ()
+    ) -> "AiModelBuilder":
         """A builder that does a run again: with its configuration and its data.
 
             result = AiModelBuilder.from_run("20260102-151600").build()
@@ -121,6 +123,8 @@ class AiModelBuilder:
         Args:
             run: its id, or the beginning of one; the newest run for "".
             project: a folder of the project; the working folder by default.
+            components: classes and functions of the program that the run had, if they stand in no
+                package that the project names.
 
         Raises:
             UsageError: if there is no such run.
@@ -128,7 +132,8 @@ class AiModelBuilder:
         """
         workspace = Workspace.around(None if project is None else Path(project))
         record = recorded_run(workspace, run)
-        return cls(record["recipe"], workspace, given=None, again=record)
+        live = tuple(components)
+        return cls(record["recipe"], workspace, given=None, live=live, again=record)
 
     @property
     def index(self) -> Index:

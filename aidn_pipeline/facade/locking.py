@@ -11,7 +11,7 @@ from aidn_pipeline.config.selection import after
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.plan import Plan
-from aidn_pipeline.errors import NotReproducible
+from aidn_pipeline.errors import NotReproducible, StorageUnwritable
 from aidn_pipeline.facade.builder import AiModelBuilder
 from aidn_pipeline.facade.frozen import MACHINE, against, lock_command, lock_of, shown_lock
 from aidn_pipeline.store.disk import typed
@@ -65,7 +65,7 @@ def lock(builder: AiModelBuilder) -> Locked:
     text = lock_text(value, lock_command(spec.recipe, builder.overrides))
     written = not path.is_file() or path.read_bytes() != text.encode()
     if written:
-        _write(path, text)
+        _write(path, text, project.root)
     return Locked(
         path=path,
         shown=shown_lock(path, project),
@@ -84,7 +84,14 @@ def _read(path: Path) -> Tree | None:
         return None
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, root: Path) -> None:
+    if not path.parent.resolve().is_relative_to(root.resolve()):
+        # A project from a stranger must not make us write outside of it.
+        raise StorageUnwritable(
+            "a lock is not written through a symbolic link that leads out of the project",
+            where=str(path.parent),
+            remedy="replace the link by a folder",
+        )
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with typed(path, "writing the lock"):
         path.parent.mkdir(parents=True, exist_ok=True)

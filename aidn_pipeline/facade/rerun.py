@@ -15,6 +15,7 @@ from aidn_pipeline.engine.fingerprint import configuration
 from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.engine.reasons import changed, code_changes, show
 from aidn_pipeline.errors import NotReproduced, NotReproducible
+from aidn_pipeline.facade.handed import is_handed
 from aidn_pipeline.facade.runs import stage_records
 from aidn_pipeline.store.store import Store
 
@@ -106,6 +107,24 @@ def rerun_recorded(record: Mapping[str, Any], stages: Mapping[str, StageResult])
     return found.with_outputs(stages)
 
 
+def planned_rerun(record: Mapping[str, Any] | None, notes: Sequence[str]) -> dict[str, Any] | None:
+    """The `rerun` object of a plan: what has changed is among its notes, the bytes are not known.
+
+    Args:
+        record: of the run that would be done again; None if it is none.
+        notes: of the pipeline that is planned.
+    """
+    if record is None:
+        return None
+    since = _since(record)
+    told = tuple(note.removeprefix(since) for note in notes if note.startswith(since))
+    return Rerun(of=record["run"], changed=told, expected={}).to_json()
+
+
+def _since(record: Mapping[str, Any]) -> str:
+    return f"since run {record['run']}: "
+
+
 def held_to(
     spec: PipelineSpec, record: Mapping[str, Any], store: Store, index: Index, project: Path
 ) -> tuple[PipelineSpec, Rerun]:
@@ -136,12 +155,16 @@ def held_to(
         now = configuration(index, stage.stage, seed=spec.seed, project=project)
         files, since = _moved(old, now), list(_changes(old, now))
         reads = not stage.inputs and any(isinstance(a, Dataset) for a in old.outputs.values())
-        if files or (since and reads and name not in anew):
+        handed = is_handed(stage)
+        if files or handed or (since and reads and name not in anew):
             if not old.is_withdrawn and store.hold(old.outputs.values(), old.fingerprint):
                 stages[name] = replace(stage, taken=old.fingerprint)
                 why = "; ".join([*(f"{path} changed" for path in files), *since])
-                notes.append(f"{name} is taken from run {record['run']}, since when {why}")
+                if why:
+                    notes.append(f"{name} is taken from run {record['run']}, since when {why}")
                 continue
+            if handed:
+                raise _lost(name, record)
             if files:
                 raise _gone(name, files, old, record)
         stages[name] = stage
@@ -155,7 +178,7 @@ def held_to(
             where=spec.origins.get("run.strict", "run.strict"),
             remedy="bring back what has changed, or leave out --strict: the bytes are compared",
         )
-    notes += [f"since run {record['run']}: {text}" for text in told]
+    notes += [f"{_since(record)}{text}" for text in told]
     return replace(spec, stages=stages, notes=(*spec.notes, *notes)), held
 
 
@@ -195,6 +218,14 @@ def _gone(
         "is no longer in the store",
         where=files[0],
         remedy=f"put the file back as it was, {digest[:15]}...: then it is read again",
+    )
+
+
+def _lost(name: str, record: Mapping[str, Any]) -> NotReproducible:
+    return NotReproducible(
+        f"the data that a program handed over for run {record['run']} are no longer in the store",
+        where=f"stages.{name}.source",
+        remedy="hand them over again: `AiModelBuilder.from_recipe(...).build((X, y))`",
     )
 
 

@@ -9,6 +9,8 @@ from support.command import last_object
 from support.shop import edit
 from support.source import ROOT
 
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
 
 @pytest.fixture
 def locked(shop, say):
@@ -245,6 +247,15 @@ def test_lock_tells_programs(say, shop):
         "changed": [],
         "outputs": 10,
     }
+
+
+def test_a_lock_is_not_written_out_of_the_project(say, shop, tmp_path):
+    (shop / "recipes").rename(tmp_path / "elsewhere")
+    (shop / "recipes").symlink_to(tmp_path / "elsewhere")
+    done = say("lock", "recipe=shop")
+    assert done.returncode == 1
+    assert "leads out of the project" in done.stderr
+    assert not (tmp_path / "elsewhere/shop.lock").exists()
 
 
 def test_lock_takes_no_keys_of_how_it_is_run(say):

@@ -3,8 +3,11 @@
 import json
 import shutil
 
+import pytest
 from support.command import last_object
 from support.shop import edit
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def outputs(answer):
@@ -97,6 +100,25 @@ def test_changed_code_is_named_before_it_starts_and_the_bytes_are_compared(say, 
     assert again["rerun"]["same"] is False
     assert "judge.metrics" in again["rerun"]["differs"]
     assert again["rerun"]["of"] == before["run"]
+
+
+def test_a_plan_of_a_rerun_says_of_which_and_what_has_changed(say, shop):
+    before = first(say)
+    edit(shop / "mill/rounding.py", "DIGITS = 6", "DIGITS = 2")
+    planned = last_object(say("rerun", "last", "--plan", "--json").stdout)
+    assert planned["rerun"]["of"] == before["run"]
+    assert "mill/rounding.py" in planned["rerun"]["changed"][0]
+    assert planned["rerun"]["same"] is None
+    assert actions(planned)["judge"] == "run"
+
+
+def test_an_interrupted_rerun_is_continued_by_the_same_command(say, shop):
+    edit(shop / "mill/rounding.py", "return round(value, DIGITS)", "return 1 / 0")
+    before = first(say)
+    failed = say("rerun", "last")
+    assert failed.returncode == 3
+    assert "debug" not in failed.stderr
+    assert f"aidn-run rerun {before['run']}" in say("show").stdout
 
 
 def test_strict_refuses_changed_code(say, shop):

@@ -5,6 +5,8 @@ import json
 import pytest
 from support.command import last_object
 
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
 
 def actions(done):
     return {name: stage["action"] for name, stage in last_object(done.stdout)["stages"].items()}
