@@ -13,6 +13,8 @@ AidnError                     1  anything of ours
 │   │   ├── SecretUnavailable    a secret that is nowhere, or in a file that others may read
 │   │   └── ConfigProblems       several of the above, all at once
 │   ├── WiringError              ports, references, cycles
+│   ├── MissingInputs            a stage that is to run alone lacks what it needs
+│   ├── NotReproducible          something differs from a lock, or from an earlier run
 │   ├── NotTrusted               a workspace that names packages and was not trusted
 │   └── UnsupportedPlatform      Windows without WSL2
 ├── StageFailed               3  a stage raised; carries the stage's name
@@ -28,6 +30,7 @@ AidnError                     1  anything of ours
 │   ├── NoLocks                  a network file system that cannot be trusted with two writers
 │   ├── NewerFormat
 │   └── Busy                     another live process holds the work
+├── NotReproduced             1  a run came to other bytes than it was held against
 ├── ModelNotFound             2  no such model, version or bundle
 └── Interrupted        130/143  stopped by a signal; the same command continues
 """
@@ -158,6 +161,14 @@ class WiringError(FoundBeforeStart):
     """A port, a reference between stages, or a cycle is wrong."""
 
 
+class MissingInputs(FoundBeforeStart):
+    """A stage is to run alone, and the results of what it needs are not there."""
+
+
+class NotReproducible(FoundBeforeStart):
+    """Configuration, code, data or packages differ from a lock, or from an earlier run."""
+
+
 class NotTrusted(FoundBeforeStart):
     """The workspace names packages of its own and has not been trusted yet."""
 
@@ -194,6 +205,10 @@ class MissingPackage(AidnError):
     """An optional package is needed and not installed; the remedy says how to get it."""
 
     exit_code = 3
+
+
+class NotReproduced(AidnError):
+    """A run came to other bytes than the lock or the run that it is held against."""
 
 
 class GateNotMet(AidnError):

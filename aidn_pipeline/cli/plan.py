@@ -29,7 +29,8 @@ def tell(builder: AiModelBuilder, *, as_json: bool) -> int:
     notes = [*(f"note: {note}" for note in spec.notes), *(f"warning: {w}" for w in spec.warnings)]
     print(text(plan, notes), file=sys.stderr if as_json else sys.stdout)
     if as_json:
-        print(json.dumps(planned_json(plan, time.monotonic() - started)), flush=True)
+        took = time.monotonic() - started
+        print(json.dumps(planned_json(plan, took, spec.run)), flush=True)
     return 0
 
 

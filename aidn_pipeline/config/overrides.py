@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from aidn_pipeline.config.hydra_keys import hydra_key
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.matrix import RANGE
 from aidn_pipeline.config.merge import merge
@@ -16,19 +17,9 @@ from aidn_pipeline.config.references import literal, target
 from aidn_pipeline.config.text import FORBIDDEN, read_value, refuse_forbidden
 from aidn_pipeline.config.tree import Node, drop, find, put
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.errors import ConfigError, ForbiddenKey, FoundBeforeStart, UnknownKey, UsageError
+from aidn_pipeline.errors import ConfigError, FoundBeforeStart, UnknownKey, UsageError
 
 ROOT_KEYS = ("name", "seed", "stages", "run")
-OF_HYDRA = {
-    "dir": "results are kept in the store, and AIDN_HOME names another folder for it",
-    "subdir": "results are kept in the store, and AIDN_HOME names another folder for it",
-    "launcher": "`run.executor=processes` runs stages beside each other",
-    "sweeper": "values are searched by a stage, `use: sweep`",
-    "params": "values are searched by a stage, `use: sweep`",
-    "searchpath": "own groups and recipes go to `conf/` and `recipes/`",
-    "verbose": "`--traceback` shows every frame",
-}
-"""What there is instead of settings of Hydra."""
 DOMAIN = ("low", "high", "log", "step", "choices", "ordered", "type")
 
 
@@ -123,12 +114,7 @@ def _parse(argument: str, library: Library) -> Override:
 def _checked(key: str, value: str, written: str) -> str:
     parts = key.replace("/", ".").replace("@", ".").split(".")
     if parts[0] == "hydra":
-        raise ForbiddenKey(
-            "the command line does not configure Hydra",
-            where=f"override {written}",
-            remedy="remove it"
-            + next((f"; {said}" for part, said in OF_HYDRA.items() if part in parts), ""),
-        )
+        raise hydra_key(key, written)
     for above, part in zip(["", *parts], parts, strict=False):
         if part in FORBIDDEN:
             refuse_forbidden(part, value, above, f"override {written}")

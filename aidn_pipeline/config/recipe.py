@@ -38,6 +38,39 @@ from aidn_pipeline.errors import (
 RUN_FIELDS = (
     FieldSpec(name="force", type={"list": "str"}, doc="stages to run although a result exists"),
     FieldSpec(
+        name="from",
+        type={"list": "str"},
+        doc="stages that are made anew with all that come after them",
+    ),
+    FieldSpec(
+        name="until",
+        type={"list": "str"},
+        doc="stages to run with what they need, and nothing after them",
+    ),
+    FieldSpec(
+        name="only",
+        type={"list": "str"},
+        doc="stages to run alone; the results of what they need must be there",
+    ),
+    FieldSpec(
+        name="no_cache",
+        type="bool",
+        default=False,
+        doc="makes everything anew and reuses nothing, trials neither",
+    ),
+    FieldSpec(
+        name="frozen",
+        type="bool",
+        default=False,
+        doc="fails before the first stage if anything differs from the recipe's lock",
+    ),
+    FieldSpec(
+        name="strict",
+        type="bool",
+        default=False,
+        doc="of a rerun: fails if code or packages have changed, or the bytes differ",
+    ),
+    FieldSpec(
         name="durability",
         type={"literal": ["full", "process"]},
         doc="what finished work survives: full, a power cut; process, the death of processes",
