@@ -67,26 +67,20 @@ class Library:
         project: whose files come first.
         index: components that may be named.
         given: one more recipe.
-<<<<<<< HEAD
         problems: takes what is wrong in a file and leaves the rest of it readable; without it the
             first of them is raised.
         texts: of the files that were read, by the name that messages have for them.
-=======
         recipes_dirs: folders of recipes, user first, each once.
         conf_dirs: folders of groups, user first, each once.
->>>>>>> wt-schemas
     """
 
     project: Project
     index: Index
     given: GivenRecipe | None = None
-<<<<<<< HEAD
     problems: list[FoundBeforeStart] | None = None
     texts: dict[str, str] = field(default_factory=dict)
-=======
     recipes_dirs: tuple[Path, ...] = field(init=False)
     conf_dirs: tuple[Path, ...] = field(init=False)
->>>>>>> wt-schemas
     _loaded: dict[str, Config | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
