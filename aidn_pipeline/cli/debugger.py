@@ -1,11 +1,11 @@
 """Python's debugger beside our progress display: at most one of them writes to the terminal."""
 
 import os
-import pdb  # noqa: T100 - it is what this module opens
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,6 +33,7 @@ def post_mortem(error: BaseException, project: Path, out: TextIO) -> None:
         print("no debugger: stdin is neither a terminal nor a pipe", file=sys.stderr)
         return
     # A stream that is handed over costs the line editing of a terminal.
+    pdb = _pdb()
     debugger = pdb.Pdb() if out is sys.stdout else pdb.Pdb(stdin=sys.stdin, stdout=out)
     debugger.reset()
     if above := below_users(error, project):
@@ -52,7 +53,7 @@ def standing_aside(view: AbstractContextManager[Any]) -> Iterator[None]:
             "pdb.set_trace",
         ):
             # Python's own hook would stop in this function, not in its caller.
-            return pdb.Pdb().set_trace(sys._getframe(1))  # noqa: SLF001 - as pdb itself does
+            return _pdb().Pdb().set_trace(sys._getframe(1))  # noqa: SLF001 - as pdb itself does
         return before(*arguments, **named)
 
     sys.breakpointhook = stop_and_ask
@@ -60,3 +61,8 @@ def standing_aside(view: AbstractContextManager[Any]) -> Iterator[None]:
         yield
     finally:
         sys.breakpointhook = before
+
+
+def _pdb() -> Any:
+    # Its import takes longer than many a run; few of them need it.
+    return import_module("pdb")

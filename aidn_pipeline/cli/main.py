@@ -1,5 +1,6 @@
 """From `argv` to an exit code. Starts fast: a verb's module is imported when the verb is typed."""
 
+import gc
 import importlib
 import signal
 import sys
@@ -91,7 +92,13 @@ def _help(words: Sequence[str]) -> str:
 
 
 def _verb(name: str) -> Verb:
-    module: Any = importlib.import_module(f"aidn_pipeline.cli.{VERBS[name].module}")
+    # Hundreds of modules are made, of which nothing is ever collected.
+    gc.disable()
+    try:
+        module: Any = importlib.import_module(f"aidn_pipeline.cli.{VERBS[name].module}")
+    finally:
+        gc.freeze()
+        gc.enable()
     verb: Verb = module.main
     return verb
 

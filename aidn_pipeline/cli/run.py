@@ -5,13 +5,14 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any, TextIO
 
 from aidn_pipeline import memo
 from aidn_pipeline.cli import debugger, failure, plan
 from aidn_pipeline.cli.asked import Asked, asked
 from aidn_pipeline.cli.lines import Lines
-from aidn_pipeline.cli.live import LiveTable
 from aidn_pipeline.cli.overview import SHORT, predicting
 from aidn_pipeline.cli.text import number, pairs, seconds, table
 from aidn_pipeline.core.events import Event, Notice
@@ -56,7 +57,7 @@ def carried_out(request: Asked, given: Sequence[str] = (), began_ns: int = 0) ->
     out = sys.stderr if request.json else sys.stdout
     started = time.monotonic()
     terminal = out.isatty() and not request.pdb
-    view = LiveTable(out, sys.stderr) if terminal else Lines(out, sys.stderr)
+    view = _live(out) if terminal else Lines(out, sys.stderr)
     heard = _Heard()
     with view, debugger.standing_aside(view):
         result = request.builder.listening(view, heard).build()
@@ -75,6 +76,11 @@ def carried_out(request: Asked, given: Sequence[str] = (), began_ns: int = 0) ->
     if request.json:
         print(json.dumps(result.to_json()), flush=True)
     return result.error.exit_code if result.error else 0
+
+
+def _live(out: TextIO) -> Any:
+    # What draws it is imported where there is a terminal.
+    return import_module("aidn_pipeline.cli.live").LiveTable(out, sys.stderr)
 
 
 class _Heard:

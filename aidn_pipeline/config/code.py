@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata
+from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -224,10 +224,12 @@ def distributions(modules: set[str]) -> tuple[str, ...]:
 
 
 @cache
-def _provided(_folders: tuple[tuple[str, int], ...]) -> Mapping[str, list[metadata.Distribution]]:
+def _provided(_folders: tuple[tuple[str, int], ...]) -> Mapping[str, list[Any]]:
     # `packages_distributions` parses every line of every list of files, which takes ten times as
     # long, at the start of each command.
-    provided: dict[str, list[metadata.Distribution]] = {}
+    provided: dict[str, list[Any]] = {}
+    # It brings the parser of mails with it.
+    metadata: Any = import_module("importlib.metadata")
     for each in metadata.distributions():
         declared = (each.read_text("top_level.txt") or "").split()
         listed = declared or TOP_LEVEL.findall(each.read_text("RECORD") or "")

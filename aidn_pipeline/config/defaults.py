@@ -25,6 +25,9 @@ from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.errors import ConfigError, UnknownComponent, UnknownKey, UnknownRecipe
 
+EMPTY = OmegaConf.create({})
+"""The body of every config, which is merged by us; it keeps Hydra from warning of `_self_`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -306,8 +309,7 @@ class _Repository(IConfigRepository):
         result = ConfigResult(
             provider="aidn",
             path=config.file,
-            # The body is merged by us; an empty one also keeps Hydra from warning about `_self_`.
-            config=OmegaConf.create({}),
+            config=EMPTY,
             header={"package": config.package},
         )
         result.defaults_list = [default for default, _ in entries]

@@ -70,6 +70,8 @@ class Library:
         problems: takes what is wrong in a file and leaves the rest of it readable; without it the
             first of them is raised.
         texts: of the files that were read, by the name that messages have for them.
+        recipes_dirs: folders of recipes, user first, each once.
+        conf_dirs: folders of groups, user first, each once.
     """
 
     project: Project
@@ -77,9 +79,14 @@ class Library:
     given: GivenRecipe | None = None
     problems: list[FoundBeforeStart] | None = None
     texts: dict[str, str] = field(default_factory=dict)
+    recipes_dirs: tuple[Path, ...] = field(init=False)
+    conf_dirs: tuple[Path, ...] = field(init=False)
     _loaded: dict[str, Config | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        recipes, conf = data_folder("recipes").resolve(), data_folder("conf").resolve()
+        self.recipes_dirs = tuple(dict.fromkeys((*self.project.recipes_dirs, recipes)))
+        self.conf_dirs = tuple(dict.fromkeys((*self.project.conf_dirs, conf)))
         for folder in self.recipes_dirs:
             for child in folder.iterdir():
                 if child.is_dir() and (self.is_group(child.name) or child.name == "builtin"):
@@ -88,16 +95,6 @@ class Library:
                         where=self.shown(child),
                         remedy="rename the folder",
                     )
-
-    @property
-    def recipes_dirs(self) -> tuple[Path, ...]:
-        """Folders of recipes, user first, each once."""
-        return tuple(dict.fromkeys((*self.project.recipes_dirs, data_folder("recipes").resolve())))
-
-    @property
-    def conf_dirs(self) -> tuple[Path, ...]:
-        """Folders of groups, user first, each once."""
-        return tuple(dict.fromkeys((*self.project.conf_dirs, data_folder("conf").resolve())))
 
     def is_group(self, name: str) -> bool:
         """Whether a name is a config group."""

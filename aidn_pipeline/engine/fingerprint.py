@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,6 +11,7 @@ from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.describe import component_group
 from aidn_pipeline.core.fingerprint import Fingerprint, canonical_json
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, Index
+from aidn_pipeline.core.installed import installed
 from aidn_pipeline.core.stage import Description
 from aidn_pipeline.store.objects import hash_file
 
@@ -283,11 +283,3 @@ def digest_of_path(path: Path) -> str:
         contents = [[name, hash_file(p)] for name, p in zip(names, inside, strict=True)]
         return Fingerprint.of("folder", contents).digest
     return hash_file(path) if path.is_file() else "missing"
-
-
-def installed(name: str) -> str:
-    """The installed version of a distribution without its local label; empty if there is none."""
-    try:
-        return metadata.version(name).partition("+")[0]
-    except metadata.PackageNotFoundError:
-        return ""

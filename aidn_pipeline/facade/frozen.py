@@ -13,13 +13,13 @@ from aidn_pipeline.config.selection import UNASKED
 from aidn_pipeline.config.unlocked import Tree, differences, outputs_that_differ
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.index import ComponentSpec, Index
+from aidn_pipeline.core.installed import installed
 from aidn_pipeline.core.pipeline import PipelineSpec, StageSpec
 from aidn_pipeline.engine.fingerprint import (
     components,
     digest_of_path,
     extendable,
     files,
-    installed,
     packages,
     semantic,
 )

@@ -14,8 +14,8 @@ from aidn_pipeline.core.artifact import (
     artifact_from_json,
 )
 from aidn_pipeline.core.events import Status
+from aidn_pipeline.core.installed import installed
 from aidn_pipeline.core.pipeline import PipelineSpec
-from aidn_pipeline.engine.fingerprint import installed
 from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.facade.notebook import html_table
 from aidn_pipeline.facade.outputs import newest

@@ -94,3 +94,56 @@ def test_planning_loads_no_torch_numpy_or_pyarrow(tmp_path: Path) -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+HEAVY = ("torch", "numpy", "pyarrow", "optuna", "jsonschema", "rich", "pdb", "email", "churn.nets")
+NET = (
+    "from aidn_pipeline import component\n"
+    '@component("model", "net")\n'
+    "class Net:\n"
+    "    def __init__(self, *, hidden: int = 3) -> None:\n"
+    "        self.hidden = hidden\n"
+)
+
+
+def loaded(folder: Path, *words: str) -> list[str]:
+    """Which of the heavy modules a command imports, in a process of its own."""
+    program = (
+        "import sys\n"
+        "from aidn_pipeline.entry import main\n"
+        f"sys.argv = ['aidn-run', *{words!r}]\n"
+        "code = main()\n"
+        f"print('loaded', code, *sorted({set(HEAVY)!r} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": ":".join(sys.path), "AIDN_TRUST": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize("words", [["recipe=a", "--plan"], ["plan", "recipe=a", "--json"]])
+def test_a_plan_imports_no_heavy_library_and_no_code_of_the_user(
+    tmp_path: Path, words: list[str]
+) -> None:
+    for name, text in {
+        "pyproject.toml": '[tool.aidn]\npackages = ["churn"]\n',
+        "churn/__init__.py": "",
+        "churn/nets.py": NET,
+        "recipes/a.yaml": "defaults:\n  - /digits_train\n  - override /model: net\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    # The first command reads the components, in a process of its own.
+    loaded(tmp_path, "list", "components")
+    # The installed files of a project's own imports are looked up by a library that reads mails.
+    assert loaded(tmp_path, *words) in (["0"], ["0", "email"])
+
+
+def test_a_plan_without_code_of_the_users_imports_the_least(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "recipe=digits", "--plan") == ["0"]
