@@ -77,6 +77,13 @@ def test_no_cache_makes_everything_anew_trials_too_and_stores_equal_bytes_once(s
     assert last_object(done.stdout)["model"]["version"] == 1
 
 
+def test_no_cache_reaches_into_the_processes_of_stages(say, shop):
+    before = ran(shop)
+    done = say("recipe=shop", "--no-cache", "run.executor=processes")
+    assert done.returncode == 0, done.stderr
+    assert sorted(ran(shop)[len(before) :]) == sorted(before)
+
+
 def test_no_cache_gives_the_same_outputs(say):
     first = last_object(say("recipe=shop", "--json").stdout)
     again = last_object(say("recipe=shop", "--no-cache", "--json").stdout)
