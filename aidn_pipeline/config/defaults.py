@@ -64,9 +64,15 @@ def resolve_defaults(library: Library, recipe: str, choices: Mapping[str, str]) 
     except (ConfigCompositionException, OmegaConfBaseException, ValueError) as problem:
         raise ConfigError(
             "the defaults list, with those of the configs in it, does not compose",
-            where=library.place_of_recipe(recipe),
+            where=_list_of(library, recipe),
             remedy="take entries out until it does, and compare with `recipes/digits.yaml`",
         ) from problem
+
+
+def _list_of(library: Library, recipe: str) -> str:
+    config = library.load(recipe)
+    listed = config.defaults if config is not None else None
+    return listed.origin if listed is not None else library.place_of_recipe(recipe)
 
 
 def refuse_recursion(library: Library, path: str, above: tuple[str, ...] = ()) -> None:
@@ -169,7 +175,7 @@ def _useless(repository: "_Repository", key: str, choice: Any, mounts: list[str]
         )
     return ConfigError(
         f"nothing mounts group {key!r}, so there is nothing to override",
-        where=repository.place_of(f"{key}/{choice}"),
+        where=repository.place_of(f"{group}/{choice}"),
         remedy=remedy,
     )
 

@@ -60,6 +60,10 @@ class Lists:
             group = key.partition("@")[0]
             self.choices[key] = self._known(group, name, f"override {key}={name}")
         self._walk(recipe, self.choices)
+        for key, name in self.choices.items():
+            if key not in self._mounted:
+                # What nothing mounts comes behind everything else.
+                self._walk(f"{key.partition('@')[0]}/{name}", self.choices)
 
     def _walk(self, path: str, above: Mapping[str, Any]) -> None:
         """Checks a config's list; `above` has the options that stand in the place of its own."""
@@ -118,36 +122,45 @@ class Lists:
         self, entry: _Entry, chosen: Mapping[str, Any], above: Mapping[str, Any]
     ) -> Node | None:
         """The entry as it was probably meant; None to leave it out."""
-        if entry.option == SELF or entry.option is None:
+        if entry.option == SELF:
             return entry.item
         if entry.is_override:
             # Whether anything mounts the group is seen when the lists are composed.
             is_group = self.library.is_group(entry.group)
             return self._amended(entry) if is_group and entry.key not in above else entry.item
+        if self._is_twice(entry):
+            return None
         if entry.key and entry.key in chosen:
             option = chosen[entry.key]
-            self._enter(entry, option)
+            self._enter(entry, option, chosen)
             return entry.item
-        if entry.key and self._is_twice(entry):
-            return None
         item = self._amended(entry)
-        self._enter(entry, option_of(entry_of(item)))
+        self._enter(entry, option_of(entry_of(item)), chosen)
         return item
 
-    def _enter(self, entry: _Entry, option: Any) -> None:
+    def _enter(self, entry: _Entry, option: Any, chosen: Mapping[str, Any]) -> None:
         for name in option if isinstance(option, list) else [option]:
             if isinstance(name, str):
                 path = f"{entry.group}/{name}" if entry.group else name.lstrip("/")
-                self._walk(path, self.choices)
+                self._walk(path, chosen)
 
     def _is_twice(self, entry: _Entry) -> bool:
-        before = self._mounted.setdefault(entry.key, (entry.option, entry.item.origin))
-        if before[1] == entry.item.origin:
+        key = entry.key or f"/{entry.option}"
+        before = self._mounted.get(key)
+        if before is None:
+            self._mounted[key] = entry.option, entry.item.origin
             return False
-        what = f"group {entry.group!r} is mounted twice: {before[0]} and {entry.option}"
-        remedy = f"keep one (the other is at {before[1]}), or write "
-        remedy += f"`- override /{entry.key}: {entry.option}` at the end of the defaults list"
-        self._report(what, entry, remedy)
+        remedy = f"keep one (the other is at {before[1]})"
+        if not entry.key:
+            self._report(f"recipe {entry.option!r} is in it twice", entry, remedy)
+            return True
+        first, second = ("null" if one is None else one for one in (before[0], entry.option))
+        self._report(
+            f"group {entry.group!r} is mounted twice: {first} and {second}",
+            entry,
+            f"{remedy}, or write `- override /{entry.key}: {second}` at the end of the defaults "
+            "list",
+        )
         return True
 
     def _amended(self, entry: _Entry) -> Node:
