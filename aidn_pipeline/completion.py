@@ -10,7 +10,7 @@ candidate in each line, `KIND WORD ABOUT` with tabs between, where KIND is one o
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aidn_pipeline import memo
 
@@ -18,7 +18,8 @@ SPACE = " \t\n"
 QUOTES = "'\""
 RUN = b'"kind":"run"'
 """Stands in a journal's line of a run, behind its id."""
-KEY = b'{"key":"'
+LONGEST_NAME = 400
+"""Bytes at the beginning of a line that have it."""
 TAIL = 1 << 20
 """Bytes at the end of a journal that are searched for runs."""
 MOST_RUNS = 50
@@ -33,6 +34,9 @@ BY_METAVAR = {
     "STAGE": "stage",
 }
 """What the names in a usage line stand for; others are files, or anything."""
+
+IN_LAST_RECIPE = (["why"], ["accept"], ["blame"])
+"""Verbs that ask for the recipe of the last run if none is named."""
 
 Candidate = tuple[str, str]
 
@@ -57,13 +61,15 @@ def candidates(line: str, listed: Callable[[str], str]) -> list[Candidate]:
     """The words that may stand where a line ends, each with what it means."""
     words, current = split(line)
     recipe = next((word for word in words if word.startswith("recipe=")), "")
-    key = ["--complete", recipe]
-    text = memo.recall(key)
+    if not recipe and words[1:2] in IN_LAST_RECIPE:
+        recipe = next(iter(_ends(b',"recipe":"', b'","run":"')), "")
+        recipe = f"recipe={recipe}" if recipe else ""
+    text = memo.recall(["--complete", recipe])
     if text is None:
         text = listed(recipe)
     rows = [tuple(row.split("\t", 2)) for row in text.splitlines()]
     found = _fitting([row for row in rows if len(row) == 3], words[1:], current)
-    return [(word, about) for word, about in found if word.startswith(current)]
+    return list({word: (word, about) for word, about in found if word.startswith(current)}.values())
 
 
 def split(line: str) -> tuple[list[str], str]:
@@ -135,21 +141,23 @@ def _next_part(keys: list[Candidate], current: str) -> list[Candidate]:
 
 def runs() -> list[str]:
     """Ids of the last runs of the project around the working folder, the newest first."""
-    home = os.environ.get("AIDN_HOME")
-    store = home or _store()
+    return list(dict.fromkeys(_ends(b'{"key":"', b'","kind":"run"')))[:MOST_RUNS]
+
+
+def _ends(begins: bytes, ends: bytes) -> Iterator[str]:
+    """What stands between two texts in the lines of runs at the journal's end, the last first."""
+    store = os.environ.get("AIDN_HOME") or _store()
     try:
         with open(os.path.join(store, "journal", "000001.log"), "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             lines = file.read().split(b"\n")
     except OSError:
-        return []
-    found: dict[str, None] = {}
+        return
     for line in reversed(lines):
-        _, begins, rest = line.partition(KEY)
-        name, _, after = rest.partition(b'",')
-        if begins and after.startswith(RUN) and name.isascii():
-            found.setdefault(name.decode())
-    return list(found)[:MOST_RUNS]
+        if RUN in line[:LONGEST_NAME]:
+            found, end, _ = line.split(begins, 1)[-1].partition(ends)
+            if end and found.isascii():
+                yield found.decode()
 
 
 def _store() -> str:

@@ -13,6 +13,8 @@ AidnError                     1  anything of ours
 │   │   ├── SecretUnavailable    a secret that is nowhere, or in a file that others may read
 │   │   └── ConfigProblems       several of the above, all at once
 │   ├── WiringError              ports, references, cycles
+│   ├── MissingInputs            a stage that is to run alone lacks what it needs
+│   ├── NotReproducible          something differs from a lock, or from an earlier run
 │   ├── NotTrusted               a workspace that names packages and was not trusted
 │   └── UnsupportedPlatform      Windows without WSL2
 ├── StageFailed               3  a stage raised; carries the stage's name
@@ -28,6 +30,7 @@ AidnError                     1  anything of ours
 │   ├── NoLocks                  a network file system that cannot be trusted with two writers
 │   ├── NewerFormat
 │   └── Busy                     another live process holds the work
+├── NotReproduced             1  a run came to other bytes than it was held against
 ├── ModelNotFound             2  no such model, version or bundle
 └── Interrupted        130/143  stopped by a signal; the same command continues
 """
@@ -55,9 +58,11 @@ class AidnError(Exception):
         problem: one sentence; what was expected and what was found.
         where: the place: a file with its line, a config path, a file in the store.
         remedy: what to type or change; empty when nothing can be advised.
+        excerpt: the line it is about, with a caret below the mistake; None where nobody looked.
     """
 
     exit_code = 1
+    excerpt: str | None = None
 
     def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
         self.problem = MASKS.masked(problem)
@@ -66,9 +71,13 @@ class AidnError(Exception):
         super().__init__(self.problem)
 
     def __str__(self) -> str:
-        lines = [self.problem]
-        if self.where:
-            lines.append(f"  at: {self.where}")
+        if self.excerpt:
+            place, _, path = self.where.removesuffix(")").rpartition(" (")
+            lines = [f"{place or path}: {self.problem}", self.excerpt]
+            if place and path not in self.problem:
+                lines.append(f"  at: {path}")
+        else:
+            lines = [self.problem, *([f"  at: {self.where}"] if self.where else [])]
         if self.remedy:
             lines.append(f"  fix: {self.remedy}")
         return "\n".join(lines)
@@ -130,7 +139,10 @@ class ConfigProblems(ConfigError):
 
     Attributes:
         problems: each with its place and remedy, in file order.
+        places: the files with their lines, for the first line of the message.
     """
+
+    places = ""
 
     def __init__(self, problems: Sequence[FoundBeforeStart]) -> None:
         self.problems = tuple(problems)
@@ -140,12 +152,21 @@ class ConfigProblems(ConfigError):
         )
 
     def __str__(self) -> str:
-        head = f"{len(self.problems)} problems in the configuration"
+        told = f": {self.places}" if self.places else ""
+        head = f"{len(self.problems)} problems in the configuration{told}"
         return "\n\n".join([head, *(str(p) for p in self.problems)])
 
 
 class WiringError(FoundBeforeStart):
     """A port, a reference between stages, or a cycle is wrong."""
+
+
+class MissingInputs(FoundBeforeStart):
+    """A stage is to run alone, and the results of what it needs are not there."""
+
+
+class NotReproducible(FoundBeforeStart):
+    """Configuration, code, data or packages differ from a lock, or from an earlier run."""
 
 
 class NotTrusted(FoundBeforeStart):
@@ -184,6 +205,10 @@ class MissingPackage(AidnError):
     """An optional package is needed and not installed; the remedy says how to get it."""
 
     exit_code = 3
+
+
+class NotReproduced(AidnError):
+    """A run came to other bytes than the lock or the run that it is held against."""
 
 
 class GateNotMet(AidnError):

@@ -1,6 +1,7 @@
 """`aidn-run blame KEY [recipe=NAME ...]`: where a value of a recipe comes from."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 
 from aidn_pipeline.cli.grid import grid
@@ -29,6 +30,8 @@ def main(given: Sequence[str]) -> int:
     builder = found.builder
     library = Library(builder.workspace.project, builder.index, builder.given)
     told = blame(library, builder.recipe, builder.overrides, key)
+    for problem in told.problems:
+        print(printable(masked(f"note: the recipe has a problem, {problem}")), file=sys.stderr)
     if found.arguments.has("--json"):
         print(masked(json.dumps({"format": 1, **told.to_json()})))
         return 0

@@ -78,7 +78,9 @@ def _dispatch(given: list[str]) -> int:
         print(HELP)
         return 0
     if "=" in first or first.startswith(("-", "~", "+")):
-        return _verb("run")(given)
+        # Hydra's `--cfg job` prints what a recipe comes to.
+        asks_config = {"--cfg", "-c"} & {word.partition("=")[0] for word in given}
+        return _verb("show" if asks_config else "run")(given)
     failure: Any = importlib.import_module("aidn_pipeline.cli.failure")
     raise failure.unknown_verb(first)
 

@@ -131,11 +131,15 @@ def after(
         return
     match status:
         case "interrupted":
-            lines = [f"{again}    (it goes on where it stopped)"]
+            options = facts.get("config", {}).get("run", {})
+            anew = any(options.get(key) for key in ("force", "from", "no_cache"))
+            goes = "what is made anew begins again" if anew else "it goes on where it stopped"
+            lines = [f"{again}    ({goes})"]
         case "failed":
             stage = failed_stage(record)
             lines = [f"{again}    (finished stages are reused)"]
-            lines += [f"aidn-run debug {stage} {again.removeprefix('aidn-run ')}"] if stage else []
+            debug = f"aidn-run debug {stage} {again.removeprefix('aidn-run ')}"
+            lines += [debug] if stage and "rerun" not in facts else []
         case "done":
             model = model_of_run(stage_results(record, store), store)
             lines = [] if shown else [show]
@@ -163,7 +167,10 @@ def predicting(model: ModelReference, root: Path) -> str:
 def command(record: Mapping[str, Any]) -> str:
     """What was typed for a run, ready for a shell."""
     facts = record["facts"]
-    words = [f"recipe={facts.get('asked', record['recipe'])}", *facts.get("overrides", ())]
+    what = [f"recipe={facts.get('asked', record['recipe'])}"]
+    if "rerun" in facts:
+        what = ["rerun", facts["rerun"]["of"]]
+    words = [*what, *facts.get("overrides", ())]
     return " ".join(["aidn-run", *map(shlex.quote, words)])
 
 

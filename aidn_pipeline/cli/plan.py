@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from aidn_pipeline.cli.asked import asked
 from aidn_pipeline.cli.cells import called, shortened, together
-from aidn_pipeline.cli.text import seconds, table
+from aidn_pipeline.cli.text import read_from, seconds, table
 from aidn_pipeline.engine.plan import Plan, PlanRow
 from aidn_pipeline.facade.builder import AiModelBuilder
+from aidn_pipeline.facade.rerun import planned_rerun
 from aidn_pipeline.facade.result import planned_json
 
 CELL = re.compile(r"\[[^\[\]]*\]")
@@ -26,9 +27,14 @@ def tell(builder: AiModelBuilder, *, as_json: bool) -> int:
     """Prints a plan: as a table, and for programs as one JSON object."""
     started = time.monotonic()
     spec, plan = builder.planned()
-    print(text(plan, spec.notes), file=sys.stderr if as_json else sys.stdout)
+    notes = [*(f"note: {note}" for note in spec.notes), *(f"warning: {w}" for w in spec.warnings)]
+    if read := read_from(spec.environment):
+        notes.append(f"reads from the environment: {'  '.join(read)}")
+    print(text(plan, notes), file=sys.stderr if as_json else sys.stdout)
     if as_json:
-        print(json.dumps(planned_json(plan, time.monotonic() - started)), flush=True)
+        took = time.monotonic() - started
+        rerun = planned_rerun(builder.again, spec.notes)
+        print(json.dumps(planned_json(plan, took, spec.run, rerun)), flush=True)
     return 0
 
 
@@ -63,4 +69,4 @@ def text(plan: Plan, notes: Sequence[str]) -> str:
     left = sum(row.estimate_s or 0.0 for row in plan.rows if row.action in ("run", "resume"))
     if left:
         lines.append(f"\nabout {seconds(left)}, by the last times")
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+    return "\n".join([*lines, *notes])

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from aidn_pipeline import memo
 from aidn_pipeline.cli import debugger, failure, plan
-from aidn_pipeline.cli.asked import asked
+from aidn_pipeline.cli.asked import Asked, asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.overview import SHORT, predicting
 from aidn_pipeline.cli.text import number, pairs, seconds, table
@@ -37,7 +37,20 @@ def main(given: Sequence[str]) -> int:
         The exit code.
     """
     began_ns = time.time_ns()
-    request = asked(given)
+    return carried_out(asked(given), given, began_ns)
+
+
+def carried_out(request: Asked, given: Sequence[str] = (), began_ns: int = 0) -> int:
+    """Runs or plans what was asked for, and says what came of it.
+
+    Args:
+        request: what was asked for.
+        given: the words of a command whose answer may be remembered; none, if not.
+        began_ns: when the command began.
+
+    Returns:
+        The exit code.
+    """
     if request.plan:
         return plan.tell(request.builder, as_json=request.json)
     request.builder.workspace.set_aside_damaged(memo.touched(list(given)))
@@ -56,7 +69,7 @@ def main(given: Sequence[str]) -> int:
         cause = result.error.__cause__
         failure.tell(result.error, cause, project=result.project, every_frame=request.traceback)
         print(unfinished(result), file=sys.stderr)
-        if isinstance(result.error, (StageFailed, DataError)):
+        if isinstance(result.error, (StageFailed, DataError)) and request.builder.again is None:
             print(f"next: {debugging(result, request.builder)}", file=sys.stderr)
         if request.pdb and cause is not None and failure.is_foreign(result.error, cause):
             debugger.post_mortem(cause, result.project, out)
@@ -92,6 +105,8 @@ def summary(result: AiModelResult, took_s: float) -> str:
 
 def _last_block(result: AiModelResult, took: str) -> str:
     rows = [("run", f"{result.run}  ({took})")]
+    if result.rerun:
+        rows.append(("rerun", str(result.rerun)))
     rows += measured(result.metrics)
     if result.smoke:
         rows.append(("smoke", "every stage ran; nothing was registered or kept"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aidn_pipeline.cli.arguments import parse
 from aidn_pipeline.cli.asked import asked
+from aidn_pipeline.cli.habits import wants_config, without_config
 from aidn_pipeline.cli.story import told
 from aidn_pipeline.cli.text import printable
 from aidn_pipeline.config.origins import annotated
@@ -17,6 +18,8 @@ from aidn_pipeline.facade.workspace import Workspace
 
 def main(given: Sequence[str]) -> int:
     """Prints it."""
+    if wants_config(given):
+        given = without_config(given)
     if any(word.startswith("recipe=") for word in given):
         return _recipe(given)
     arguments = parse(given, {"--json": "switch"}, verb="show")
@@ -48,4 +51,6 @@ def _recipe(given: Sequence[str]) -> int:
     print(annotated(spec), end="")
     for note in spec.notes:
         print(f"note: {note}", file=sys.stderr)
+    for warning in spec.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     return 0

@@ -9,12 +9,22 @@ from typing import Any
 from aidn_pipeline.cli.cells import base_of, values_of
 from aidn_pipeline.cli.overview import after, failed_stage
 from aidn_pipeline.cli.plot import plot
-from aidn_pipeline.cli.text import number, pairs, printable, seconds, size, sparkline, table
+from aidn_pipeline.cli.text import (
+    number,
+    pairs,
+    printable,
+    read_from,
+    seconds,
+    size,
+    sparkline,
+    table,
+)
 from aidn_pipeline.core.artifact import Metrics, ModelVersion, Params, Report
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.outcome import run_status
 from aidn_pipeline.engine.plan import accepted_as
 from aidn_pipeline.facade.models import model_of_run
+from aidn_pipeline.facade.rerun import rerun_recorded
 from aidn_pipeline.facade.runs import bundle_of, stage_records, stage_results
 from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.logs import last_lines, log_file
@@ -35,7 +45,7 @@ Stages = Mapping[str, StageRecord]
 def told(record: Mapping[str, Any], store: Store, workspace: Workspace) -> Iterator[str]:
     """The lines about a run."""
     status, stages = run_status(store, record), stage_records(record, store)
-    yield from _head(record, status)
+    yield from _head(record, status, store)
     yield from _part("plan", _plan(record, stages, status))
     yield from _part("output", _output(record, store))
     yield from _part("parameters", _parameters(record, stages, store))
@@ -53,13 +63,20 @@ def _part(title: str, lines: Iterator[str]) -> Iterator[str]:
         yield from ["", title, *(f"  {line}".rstrip() for line in found)]
 
 
-def _head(record: Mapping[str, Any], status: str) -> Iterator[str]:
+def _head(record: Mapping[str, Any], status: str, store: Store) -> Iterator[str]:
     facts = record["facts"]
     yield f"run {record['run']}  {record['recipe']}  {status}"
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record["started"]))
     rows = {"started": f"{started}, took {seconds(facts.get('seconds'))}"}
     if facts.get("overrides"):
         rows["changes"] = "  ".join(facts["overrides"])
+    if options := facts.get("config", {}).get("run"):
+        rows["options"] = "  ".join(f"{key}={written(value)}" for key, value in options.items())
+    if variables := facts.get("environment"):
+        rows["reads"] = "  ".join(read_from(variables))
+    if "rerun" in facts:
+        rows["rerun"] = str(rerun_recorded(record, stage_results(record, store)))
+        rows["changed"] = "\n".join(facts["rerun"]["changed"])
     if "debug" in facts:
         rows["for"] = f"debug of {facts['debug']}"
     if facts.get("error"):
@@ -74,6 +91,13 @@ def _head(record: Mapping[str, Any], status: str) -> Iterator[str]:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
+
+
+def written(value: Any) -> str:
+    """A value of an option as it may be typed."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(written, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _plan(record: Mapping[str, Any], stages: Stages, status: str) -> Iterator[str]:

@@ -71,7 +71,7 @@ def subject(given: Sequence[str], flags: Mapping[str, Kind], *, verb: str) -> Su
 
 
 def _key(change: str) -> str:
-    return change.lstrip("+~").partition("=")[0]
+    return change.lstrip("+~").partition("=")[0].rstrip(":")
 
 
 def _of_the_newest_run(verb: str, given: Sequence[str]) -> tuple[str, list[str]]:

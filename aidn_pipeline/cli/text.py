@@ -104,3 +104,8 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     return "".join(
         BARS[round((v - low) * scale)] if math.isfinite(v) else " " for v in values[::step]
     )
+
+
+def read_from(variables: Mapping[str, str | None]) -> list[str]:
+    """What a recipe read from the environment."""
+    return [f"{k} (not set)" if v is None else f"{k}={v}" for k, v in variables.items()]

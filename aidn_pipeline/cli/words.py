@@ -18,7 +18,8 @@ class Word(NamedTuple):
 
 
 HELP_RUN = """\
-aidn-run recipe=NAME [key=value ...] [--plan] [--force STAGE] [--json] [--traceback] [--pdb]
+aidn-run recipe=NAME [key=value ...] [--plan] [--from | --until | --only | --force STAGE]
+         [--no-cache] [--frozen] [--json] [--traceback] [--pdb]
 
 Runs a recipe: what is done already is reused, what was interrupted is resumed, the rest is run.
 
@@ -26,6 +27,11 @@ Runs a recipe: what is done already is reused, what was interrupted is resumed, 
   ~key             removes one: ~stages.tune
   --plan           says what would be done, and why; runs nothing
   --force STAGE    runs a stage although its result exists; may be given several times
+  --from STAGE     runs that stage and all after it although their results exist
+  --until STAGE    runs it and what it needs, nothing after it
+  --only STAGE     runs it alone; the results of what it needs must be there
+  --no-cache       makes everything anew, trials too; equal bytes are stored once
+  --frozen         fails before the first stage if anything differs from the recipe's lock
   --json           progress goes to stderr, one JSON object (schemas/run.schema.json) ends stdout
   --traceback      a failing stage shows every frame, not only yours (or AIDN_TRACEBACK=full)
   --pdb            a failing stage opens the debugger at your last frame
@@ -63,6 +69,44 @@ aidn-run plan recipe=NAME [key=value ...] [--force STAGE] [--json]
 
 Says for each stage `reuse | resume | run | wait`, the reason, and how long it took the last time.
 `wait` runs unless what it needs comes out unchanged. Nothing is run.
+""",
+    ),
+    "rerun": Word(
+        "rerun",
+        "run an earlier run again: its configuration, its data",
+        """\
+aidn-run rerun RUN [--plan] [--strict] [--no-cache] [--from | --until | --force STAGE] [--json]
+
+Runs a run again, by its id, the beginning of one, or `last`: with the configuration as it was then
+and the data that were read then, whatever was edited since. What is kept is reused, what `gc`
+removed is made again. Code and packages that have changed since are named before it starts; at the
+end it says whether all outputs have the same bytes.
+
+  --strict         refuses if code or packages have changed, and fails if a byte differs
+  --no-cache       makes everything anew: the proof that it can be
+  --plan           says what would be done, and why; runs nothing
+  --until STAGE    runs it and what it needs, nothing after it
+  --from STAGE     runs that stage and all after it although their results exist
+  --force STAGE    runs a stage although its result exists
+  --json           as of a run; `rerun` in the object says whether the bytes are the same
+
+It is a run of its own; `aidn-run show` names the one that it is again. Keys of `run.` may be given.
+""",
+    ),
+    "lock": Word(
+        "lock",
+        "write down what the results of a recipe rest on, for --frozen",
+        """\
+aidn-run lock recipe=NAME [key=value ...] [--json]
+
+Writes `recipes/NAME.lock`, to be reviewed and committed: every value of the resolved recipe, the
+digests of data files, of each function of your code, the versions of components and packages, the
+environment that is read, and the digests of the outputs that are in the store.
+`aidn-run recipe=NAME --frozen` then fails with exit code 2 before the first stage if anything
+differs, naming it: key with both values and place, file, function, package. After the run it holds
+the outputs against the locked ones. One lock, with the changes given here, is of one recipe.
+
+  --json   one JSON object: format, path, written, changed, outputs
 """,
     ),
     "list": Word(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -60,6 +60,7 @@ class Blame:
         history: everything that was said of it, the one that holds last.
         leaves: of a mapping: path below it, value and origin of each value.
         refers_to: histories of what its text refers to.
+        problems: what is wrong with the composition of the recipe, so that this may be wrong too.
     """
 
     key: str
@@ -69,6 +70,7 @@ class Blame:
     history: tuple[Entry, ...] = ()
     leaves: tuple[tuple[str, Any, str], ...] = ()
     refers_to: tuple["Blame", ...] = ()
+    problems: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -83,6 +85,7 @@ class Blame:
                 for path, value, where in self.leaves
             ],
             "refers_to": [one.to_json() for one in self.refers_to],
+            "problems": list(self.problems),
         }
 
 
@@ -106,7 +109,9 @@ def blame(
         UnknownKey: if nothing has the key; names the nearest.
         ConfigError: if the recipe does not compose.
     """
-    return _Historian(compose(library, recipe, arguments, environ), library).of(key)
+    composed = compose(library, recipe, arguments, environ)
+    found = _Historian(composed, library).of(key)
+    return replace(found, problems=tuple(f"{p.where}: {p.problem}" for p in composed.problems))
 
 
 class _Historian:
@@ -223,9 +228,9 @@ class _Historian:
         for override, tree in self._composed.steps:
             now = find(tree, list(keys))
             if override is not None and now is not before:
-                if now is None:
+                if override.kind == "delete":
                     yield Entry(kind="removed", value=None, origin=override.origin)
-                else:
+                elif now is not None:
                     yield _entry(now, override.origin)
             before = now
 

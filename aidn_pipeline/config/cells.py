@@ -305,6 +305,9 @@ class _Expansion:
         if name in RUN_DEFAULTS:
             return RUN_DEFAULTS[name]
         roots = [key for key in self._composed.tree.value if key != "stages"]
+        first = name.partition(".")[0]
+        inside = self._composed.resolver.at(first) if first in roots else None
+        roots += [f"{first}.{key}" for key, _ in inside.children()] if inside is not None else []
         raise UnknownKey(
             f"`{name}` in a condition refers to nothing",
             where=where(node),
@@ -357,10 +360,15 @@ class _Called:
         return replace(node, value={**inside, **kept})
 
     def _filled(self, node: Node) -> Node:
+        # What holds none stays the node it is: stages that refer to it share it.
         if isinstance(node.value, dict):
-            return replace(node, value={k: self._filled(v) for k, v in node.value.items()})
+            inner = {k: self._filled(v) for k, v in node.value.items()}
+            changed = any(inner[k] is not v for k, v in node.value.items())
+            return replace(node, value=inner) if changed else node
         if isinstance(node.value, list):
-            return replace(node, value=[self._filled(v) for v in node.value])
+            items = [self._filled(v) for v in node.value]
+            changed = any(a is not b for a, b in zip(items, node.value, strict=True))
+            return replace(node, value=items) if changed else node
         if not isinstance(node.value, str) or "${" not in node.value:
             return node
         whole = STANDS_FOR.fullmatch(node.value)

@@ -1,17 +1,21 @@
 """The typed check: a resolved tree against the component index, every problem at once."""
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.rules import broken
-from aidn_pipeline.config.scalars import SURPRISING
+from aidn_pipeline.config.scalars import SURPRISING, scalar, surprise
 from aidn_pipeline.config.secret_values import named_elsewhere, names_a_secret, written_out
+from aidn_pipeline.config.syntax import OVERRIDE
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.component import out_of_range
-from aidn_pipeline.core.describe import complete
+from aidn_pipeline.core.describe import complete, component_group
 from aidn_pipeline.core.index import ComponentSpec, FieldSpec, FieldType, Index
 from aidn_pipeline.errors import (
     ConfigError,
@@ -30,6 +34,7 @@ WORDS = {
     "null": "null",
     "secret": "the name of a secret, `${secret:NAME}`",
 }
+SEVERAL = "repeat a stage with `matrix:`, or search them with `use: sweep`"
 MISSING = "???"
 GONE: Any = object()
 
@@ -41,16 +46,37 @@ class Checker:
     Attributes:
         index: the component index.
         problems: in the order they were found; the same one is kept once.
+        reports: how many were reported, those that were not kept included.
+        notes: what is right, and may surprise.
+        lost: paths of values that cannot be resolved.
     """
 
     index: Index
     problems: list[FoundBeforeStart] = field(default_factory=list)
+    reports: int = 0
+    notes: dict[str, None] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    _told: set[tuple[str, str]] = field(default_factory=set)
+    _checked: dict[tuple[str, int, int], tuple[Node, dict[str, Any] | None, int]] = field(
+        default_factory=dict
+    )
+    _unresolved: set[str] = field(default_factory=set)
 
     def report(self, problem: FoundBeforeStart) -> None:
-        """Keeps a problem, unless the same one is kept already."""
-        told = {(p.problem, p.where) for p in self.problems}
-        if (problem.problem, problem.where) not in told:
+        """Keeps a problem, unless the same one is kept already or follows from one that is."""
+        self.reports += 1
+        # An unknown key is one mistake, in however many cells of a matrix it stands.
+        place = problem.where.partition(" (")[0] if isinstance(problem, UnknownKey) else ""
+        key = problem.problem, place or problem.where
+        if key not in self._told and problem.where not in self._unresolved:
+            self._told.add(key)
             self.problems.append(problem)
+
+    def unresolved(self, problem: FoundBeforeStart, node: Node) -> None:
+        """Reports why a value cannot be resolved; what else is wrong with it follows from that."""
+        self.report(problem)
+        self._unresolved.add(where(node))
+        self.lost.append(node.path)
 
     def component(
         self, group: str, node: Node, *, skip: Sequence[str] = (), default: Any = None
@@ -67,6 +93,7 @@ class Checker:
         if not node.is_mapping:
             self._no_component(group, node)
             return None
+        before = self.reports
         use = self._use(group, node, default)
         if use is None:
             return None
@@ -83,13 +110,23 @@ class Checker:
             return None
         start = dict(default) if isinstance(default, Mapping) and node.get("use") is None else {}
         written = {k: v for k, v in node.value.items() if k != "use" and k not in skip}
-        before = len(self.problems)
         found = start | {"use": use} | self.fields(spec.fields, written, node, spec)
-        if len(self.problems) == before:
+        if self.reports == before:
             for problem in broken(spec, lambda: complete(self.index, group, found)):
-                at = where(deepest(node, problem.where))
+                at = where(_told_by(deepest(node, problem.where), problem.problem))
                 self.report(type(problem)(problem.problem, where=at, remedy=problem.remedy))
         return found
+
+    def _inner(self, group: str, node: Node, default: Any) -> dict[str, Any] | None:
+        """As `component`; what several stages refer to is one node, and is checked once."""
+        key = group, id(node), id(default)
+        if key not in self._checked:
+            before = self.reports
+            found = self.component(group, node, default=default)
+            self._checked[key] = node, found, self.reports - before
+        else:
+            self.reports += self._checked[key][2]
+        return self._checked[key][1]
 
     def fields(
         self,
@@ -104,7 +141,7 @@ class Checker:
         for key, node in written.items():
             item = by_name.get(key)
             if item is None:
-                self.report(_unknown_key(key, node, list(by_name), spec))
+                self.report(_unknown_key(key, node, list(by_name), spec, self.index))
                 continue
             value = self.value(item.type, node, item)
             if value is not GONE:
@@ -122,12 +159,16 @@ class Checker:
 
     def value(self, kind: FieldType, node: Node, item: FieldSpec | None = None) -> Any:
         """The value of a node as a field takes it; `GONE` after a problem was reported."""
+        if self._unresolved and where(node) in self._unresolved:
+            self.reports += 1
+            return GONE
         if node.value == MISSING:
             self.report(
                 ConfigError(
                     f"`{node.path}` must be given: {words(kind)}",
                     where=where(node),
-                    remedy=f"write `{node.path}=VALUE`, or set it in the recipe",
+                    remedy=f"write the value here, or give it as `{node.path}=VALUE`"
+                    + (f"; {item.doc}" if item is not None and item.doc else ""),
                 )
             )
             return GONE
@@ -135,6 +176,8 @@ class Checker:
             return self._composite(kind, node, item)
         if kind == "any":
             return self._any(node)
+        if kind == "str":
+            self._note(node, "is kept as the text it is, though YAML makes {} of it")
         if names_a_secret(node.value) != (kind == "secret"):
             self.report(written_out(node) if kind == "secret" else named_elsewhere(node))
             return GONE
@@ -146,7 +189,7 @@ class Checker:
                 WrongType(
                     f"`{node.path}`: {node.text} is read as {node.value}",
                     where=where(node),
-                    remedy=f"write {node.value}, or {node.text.lstrip('0') or '0'}, as you mean it",
+                    remedy=_as_meant(node),
                 )
             )
         else:
@@ -162,7 +205,7 @@ class Checker:
         if "optional" in kind:
             return None if node.value is None else self.value(kind["optional"], node, item)
         if "component" in kind:
-            found = self.component(kind["component"], node, default=item.default if item else None)
+            found = self._inner(kind["component"], node, item.default if item else None)
             return GONE if found is None else found
         if "literal" in kind:
             for choice in kind["literal"]:
@@ -194,9 +237,11 @@ class Checker:
         ordered = sorted(members, key=lambda m: m == "str" and not isinstance(node.value, str))
         for member in ordered:
             exact.problems.clear()
+            exact.notes.clear()
             value = exact.value(member, node)
             if value is not GONE and not exact.problems:
                 self._bounds(value, node, item)
+                self.notes |= exact.notes
                 return value
         self.report(_wrong({"union": list(members)}, node, item))
         return GONE
@@ -212,7 +257,20 @@ class Checker:
         if names_a_secret(node.value):
             self.report(named_elsewhere(node))
             return GONE
+        self._note(node, "is read as {}")
         return node.value
+
+    def _note(self, node: Node, said: str) -> None:
+        """Notes a word that YAML takes for something else than the text it may be meant as."""
+        text = node.text
+        if text is None or (isinstance(node.value, str) and not text[:1].isdigit()):
+            return
+        if read := surprise(text):
+            key, sign, value = node.origin.removeprefix(OVERRIDE).partition("=")
+            literal = node.origin.startswith(OVERRIDE) and sign and value.strip() == text
+            quoted = f"`{key}:={text}`" if literal else f'"{text}"'
+            note = f"{where(node)}: {text} {said.format(read)}; a text is written {quoted}"
+            self.notes[note] = None
 
     def _use(self, group: str, node: Node, default: Any) -> str | None:
         use = node.get("use")
@@ -246,11 +304,13 @@ class Checker:
     def _no_component(self, group: str, node: Node) -> None:
         names = self.index.names(group)
         if isinstance(node.value, str):
-            name = node.value if node.value in names else "NAME"
-            mount = f"- /{group}@{node.path}: {name}"
-            remedy = f"write `{{use: {name}}}`, or `{mount}` in the defaults list"
+            near = [n for n in names if n == node.value] or get_close_matches(node.value, names, 1)
+            name = near[0] if near else "NAME"
+            remedy = self._instead(group, name, node)
+            remedy += "" if near else f"; known: {', '.join(names) or 'none'}"
         else:
-            remedy = f"write `{{use: NAME}}`; known: {', '.join(names) or 'none'}"
+            one = f"{{use: {names[0] if len(names) == 1 else 'NAME'}}}"
+            remedy = f"write `{one}`; known: {', '.join(names) or 'none'}"
         self.report(
             WrongType(
                 f"`{node.path}` takes {_article(group)} {group}, not {shown(node)}",
@@ -258,6 +318,13 @@ class Checker:
                 remedy=remedy,
             )
         )
+
+    def _instead(self, group: str, name: str, node: Node) -> str:
+        is_root = node.path == group
+        if node.origin.startswith(OVERRIDE):
+            return f"write `{node.path}={name if is_root else f'{{use: {name}}}'}`"
+        entry = f"- override /{group}: {name}" if is_root else f"- /{group}@{node.path}: {name}"
+        return f"write `{{use: {name}}}`, or `{entry}` in the defaults list"
 
 
 def where(node: Node) -> str:
@@ -278,6 +345,13 @@ def deepest(node: Node, path: str) -> Node:
         key = max(fitting, key=len)
         node, path = node.value[key], path[len(key) :].lstrip(".")
     return node
+
+
+def _told_by(node: Node, problem: str) -> Node:
+    """The value that a problem of several names and that another file than theirs has changed."""
+    named = [c for k, c in node.children() if re.search(rf"\b{re.escape(k)}\b", problem)]
+    file = node.origin.rpartition(":")[0]
+    return next((child for child in named if child.origin.rpartition(":")[0] != file), node)
 
 
 def words(kind: FieldType) -> str:
@@ -343,24 +417,62 @@ def _wrong(kind: FieldType, node: Node, item: FieldSpec | None) -> WrongType:
         remedy = f"write `{node.path}: [...]`; a list is replaced as a whole"
     elif node.value is None:
         remedy = "remove the key to get the default"
+    elif (
+        kind in ("int", "float", "bool")
+        and node.origin.startswith(OVERRIDE)
+        and "," in str(node.value)
+    ):
+        remedy = f"write one value; for several, {SEVERAL}"
     elif kind == "int" and isinstance(node.value, float) and node.value.is_integer():
         remedy = f"write {int(node.value)}"
-    elif (
-        item is not None and item.default is not None and not isinstance(item.default, (dict, list))
-    ):
-        remedy = f"the default is {item.default}"
+    elif kind in ("int", "float", "bool") and isinstance(node.value, list):
+        remedy = f"write one of them; for several, {SEVERAL}"
+    elif node.text is None and isinstance(node.value, str) and _means(kind, node.value):
+        remedy = "remove the quotes"
+    else:
+        default = item.default if item is not None else None
+        such = default is not None and not isinstance(default, (dict, list))
+        remedy = f"write {words(kind)}" + (f", such as {json.dumps(default)}" if such else "")
     if item is not None and item.doc:
-        remedy = f"{remedy}; {item.doc}" if remedy else item.doc
+        remedy = f"{remedy}; `{item.name}`: {item.doc}" if remedy else item.doc
     return WrongType(
         f"`{node.path}` takes {words(kind)}, not {shown(node)}", where=where(node), remedy=remedy
     )
 
 
-def _unknown_key(key: str, node: Node, known: list[str], spec: ComponentSpec | None) -> UnknownKey:
+def _as_meant(node: Node) -> str:
+    """What to write for a number that YAML reads to another base."""
+    text = node.text or ""
+    bare = text.lstrip("0") or "0"
+    return f"write {node.value}" + ("" if ":" in text else f", or {bare}, as you mean it")
+
+
+def _means(kind: FieldType, text: str) -> bool:
+    value = scalar(text)
+    if kind == "bool":
+        return isinstance(value, bool)
+    fits = isinstance(value, int) or (kind == "float" and isinstance(value, float))
+    return kind in ("int", "float") and fits and not isinstance(value, bool)
+
+
+def _key_inside(key: str, spec: ComponentSpec | None, index: Index) -> str:
+    """The component inside another one that has a key, if only one does."""
+    groups = {component_group(item.type) for item in spec.fields} if spec is not None else set()
+    having = {one.group for one in index if one.group in groups and one.field(key) is not None}
+    return having.pop() if len(having) == 1 else ""
+
+
+def _unknown_key(
+    key: str, node: Node, known: list[str], spec: ComponentSpec | None, index: Index
+) -> UnknownKey:
     of = f"{spec.group} {spec.name!r} has" if spec is not None else "there is"
-    return UnknownKey(
-        f"{of} no key `{key}`", where=where(node), remedy=nearest(key, known, noun="its keys")
-    )
+    remedy = nearest(key, known, noun="its keys")
+    first, colon, rest = key.partition(":")
+    if colon and node.value is None:
+        remedy = f"write `{first}: {rest}`, with a blank behind the colon"
+    elif (inner := _key_inside(key, spec, index)) and not remedy.startswith("did"):
+        remedy = f"`{key}` is a key of its {inner}: write it there"
+    return UnknownKey(f"{of} no key `{key}`", where=where(node), remedy=remedy)
 
 
 def _join(path: str, name: str) -> str:

@@ -3,15 +3,17 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
-from aidn_pipeline.config.defaults import Layer, resolve_defaults
+from aidn_pipeline.config.defaults import Layer, refuse_recursion, resolve_defaults
 from aidn_pipeline.config.interpolate import Resolver
 from aidn_pipeline.config.library import Library
+from aidn_pipeline.config.listing import Lists
 from aidn_pipeline.config.merge import merge_layers
 from aidn_pipeline.config.overrides import ROOT_KEYS, Application, Override, parse_overrides
 from aidn_pipeline.config.references import roots
 from aidn_pipeline.config.tree import Node
-from aidn_pipeline.errors import FoundBeforeStart, UnknownKey
+from aidn_pipeline.errors import BudgetExceeded, ConfigProblems, FoundBeforeStart, UnknownKey
 
 MANY = 50
 """Stages that may be mounted by a defaults list before a plan says what is quicker."""
@@ -43,6 +45,19 @@ class Composed:
     steps: Sequence[tuple[Override | None, Node]] = ()
     overrides: Sequence[Override] = ()
 
+    @property
+    def removed(self) -> dict[str, str]:
+        """Stages that were there and are null now, each with the place that says so."""
+        return {k: v.origin for k, v in self._stages().items() if v.value is None}
+
+    def others(self, name: str) -> list[str]:
+        """The stages beside one that say what they are."""
+        return [k for k, v in self._stages().items() if k != name and v.get("use") is not None]
+
+    def _stages(self) -> dict[str, Node]:
+        stages = self.tree.get("stages")
+        return stages.value if stages is not None and stages.is_mapping else {}
+
 
 def compose(
     library: Library,
@@ -63,9 +78,11 @@ def compose(
             collected instead.
     """
     place = library.place_of_recipe(recipe)
-    overrides = parse_overrides(arguments, library)
+    found: list[FoundBeforeStart] = []
+    library.problems = found
+    overrides = parse_overrides(arguments, library, found)
     choices = {o.key: o.value for o in overrides if o.kind == "choice"}
-    layers = resolve_defaults(library, recipe, choices)
+    layers = _layers(library, recipe, choices, found)
     base = {
         "name": Node(recipe.rpartition("/")[2], "the recipe's file name"),
         "seed": Node(0, "default"),
@@ -75,7 +92,7 @@ def compose(
     known = {name for layer in layers for name in roots(layer.config.body)}
     steps: list[tuple[Override | None, Node]] = [(None, tree)]
     tree, pinned = _apply(steps, overrides, known, library, problems)
-    problems += _unreferenced(tree, known | roots(tree))
+    problems = [*found, *problems, *_unreferenced(tree, known | roots(tree))]
     notes = [
         f"{layer.config.file} hides the shipped {library.shown(ours)}"
         for layer in layers
@@ -101,6 +118,27 @@ def compose(
     )
 
 
+def _layers(
+    library: Library, recipe: str, choices: dict[str, str], found: list[FoundBeforeStart]
+) -> list[Layer]:
+    """The layers; of lists that cannot be set right, everything that is wrong with them."""
+    try:
+        refuse_recursion(library, recipe)
+        for key, name in choices.items():
+            refuse_recursion(library, f"{key.partition('@')[0]}/{name}")
+        lists = Lists(library, choices, found)
+        lists.check(recipe)
+        if lists.is_whole:
+            return resolve_defaults(library, recipe, choices)
+    except BudgetExceeded:
+        raise
+    except FoundBeforeStart as problem:
+        found.append(problem)
+    if len(found) == 1:
+        raise found[0]
+    raise ConfigProblems(found)
+
+
 def _apply(
     steps: list[tuple[Override | None, Node]],
     overrides: Sequence[Override],
@@ -121,11 +159,15 @@ def _apply(
 
 
 def _unreferenced(tree: Node, known: set[str]) -> list[FoundBeforeStart]:
+    if tree.get("stages") is None:
+        return []  # Told as what it is: a recipe without stages.
     return [
         UnknownKey(
             f"nothing in this recipe refers to `{key}`",
             where=f"{node.origin} ({key})",
-            remedy=f"refer to it as `${{{key}}}` where it is meant, or remove it",
+            remedy=f"did you mean `{near[0]}`?"
+            if (near := get_close_matches(key, [*ROOT_KEYS, *known], 1))
+            else f"refer to it as `${{{key}}}` where it is meant, or remove it",
         )
         for key, node in tree.value.items()
         if key not in ROOT_KEYS and key not in known

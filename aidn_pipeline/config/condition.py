@@ -30,7 +30,7 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
 }
-REMEDY = "such as `when: trainer.epochs > 5 and model.use == 'mlp'`"
+REMEDY = "write such as `trainer.epochs > 5 and model.use == 'mlp'`"
 MAX_DEPTH = 50
 MAX_CHARACTERS = 2_000
 

@@ -20,7 +20,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from aidn_pipeline.config.library import BUILTIN, Config, Library
+from aidn_pipeline.config.library import BUILTIN, Config, Library, is_path
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.errors import ConfigError, UnknownComponent, UnknownKey, UnknownRecipe
@@ -55,9 +55,6 @@ def resolve_defaults(library: Library, recipe: str, choices: Mapping[str, str]) 
     Raises:
         ConfigError: if an option, a group or a recipe is unknown, or a config extends itself.
     """
-    refuse_recursion(library, recipe)
-    for key, name in choices.items():
-        refuse_recursion(library, f"{key.partition('@')[0]}/{name}")
     version.setbase("1.3")
     repository = _Repository(library)
     try:
@@ -65,12 +62,17 @@ def resolve_defaults(library: Library, recipe: str, choices: Mapping[str, str]) 
     except MissingConfigException as problem:
         raise _missing(repository, str(problem.missing_cfg_file), choices) from problem
     except (ConfigCompositionException, OmegaConfBaseException, ValueError) as problem:
-        text = " ".join(str(problem).split())
         raise ConfigError(
-            f"the defaults list does not compose: {text}",
-            where=library.place_of_recipe(recipe),
-            remedy="compare with the defaults list of `recipes/digits.yaml`",
+            "the defaults list, with those of the configs in it, does not compose",
+            where=_list_of(library, recipe),
+            remedy="take entries out until it does, and compare with `recipes/digits.yaml`",
         ) from problem
+
+
+def _list_of(library: Library, recipe: str) -> str:
+    config = library.load(recipe)
+    listed = config.defaults if config is not None else None
+    return listed.origin if listed is not None else library.place_of_recipe(recipe)
 
 
 def refuse_recursion(library: Library, path: str, above: tuple[str, ...] = ()) -> None:
@@ -83,8 +85,8 @@ def refuse_recursion(library: Library, path: str, above: tuple[str, ...] = ()) -
     if config is None or config.defaults is None:
         return
     group = path.rpartition("/")[0]
-    for default, origin in _entries(config):
-        value = _value(default)
+    for default, origin in entries_of(config):
+        value = option_of(default)
         if not isinstance(value, str) or value == "_self_":
             continue
         prefix = default.group if isinstance(default, GroupDefault) else ""
@@ -173,7 +175,7 @@ def _useless(repository: "_Repository", key: str, choice: Any, mounts: list[str]
         )
     return ConfigError(
         f"nothing mounts group {key!r}, so there is nothing to override",
-        where=repository.place_of(f"{key}/{choice}"),
+        where=repository.place_of(f"{group}/{choice}"),
         remedy=remedy,
     )
 
@@ -183,6 +185,32 @@ def _missing(repository: "_Repository", path: str, choices: Mapping[str, str]) -
     group, _, name = path.rpartition("/")
     chosen = next((k for k, v in choices.items() if k.split("@")[0] == group and v == name), None)
     place = f"override {chosen}={name}" if chosen else repository.place_of(path)
+    return unknown_config(library, path, place)
+
+
+def unknown_config(library: Library, path: str, place: str) -> ConfigError:
+    """The error for a config path that leads nowhere.
+
+    Args:
+        library: knows what there is.
+        path: such as `model/mpl` or `digit`.
+        place: where it is named.
+    """
+    group, _, name = path.rpartition("/")
+    if not is_path(path):
+        return UnknownRecipe(
+            f"{path[:80]!r} is no name of a config",
+            where=place,
+            remedy="write a name below `recipes/` or `conf/`, such as `/digits`: no path leads out "
+            "of them",
+        )
+    if library.is_group(path):
+        return UnknownRecipe(
+            f"{path!r} is a group, and no recipe",
+            where=place,
+            remedy=f"name the option: `- /{path}: NAME`; "
+            + nearest("", library.options(path), noun=f"options of {path}"),
+        )
     if library.is_group(group):
         remedy = nearest(name, library.options(group), noun=f"options of {group}")
         return UnknownComponent(f"there is no {group} {name!r}", where=place, remedy=remedy)
@@ -193,7 +221,12 @@ def _missing(repository: "_Repository", path: str, choices: Mapping[str, str]) -
     return UnknownRecipe(f"there is no recipe {path!r}", where=place, remedy=remedy)
 
 
-def _entries(config: Config) -> list[tuple[InputDefault, str]]:
+def entries_of(config: Config) -> list[tuple[InputDefault, str]]:
+    """The entries of a config's defaults list, each with its place.
+
+    Raises:
+        ConfigError: if one cannot be read.
+    """
     defaults = config.defaults
     if defaults is None or defaults.value is None:
         return []
@@ -202,10 +235,15 @@ def _entries(config: Config) -> list[tuple[InputDefault, str]]:
             "defaults is a list", where=defaults.origin, remedy="write `- /group: option` lines"
         )
     group = config.path.rpartition("/")[0]
-    return [(_entry(item, group), item.origin) for item in defaults.value]
+    return [(entry_of(item, group), item.origin) for item in defaults.value]
 
 
-def _entry(item: Node, group: str) -> InputDefault:
+def entry_of(item: Node, group: str = "") -> InputDefault:
+    """An entry of the defaults list of a config of a group.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
     if isinstance(item.value, str):
         if "${" in item.value:
             raise _unreadable(item)
@@ -231,7 +269,8 @@ def _entry(item: Node, group: str) -> InputDefault:
     )
 
 
-def _value(default: InputDefault) -> Any:
+def option_of(default: InputDefault) -> Any:
+    """The option that an entry names, or the config; several, or None for neither."""
     if isinstance(default, ConfigDefault):
         return default.path
     return default.value if isinstance(default, GroupDefault) else None
@@ -268,9 +307,9 @@ class _Repository(IConfigRepository):
         config = self.library.load(config_path)
         if config is None:
             return None
-        entries = _entries(config)
+        entries = entries_of(config)
         for default, origin in entries:
-            value = _value(default)
+            value = option_of(default)
             group = default.group if isinstance(default, GroupDefault) else ""
             self._places.setdefault(f"{group}/{value}".lstrip("/"), origin)
         result = ConfigResult(

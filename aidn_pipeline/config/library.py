@@ -14,7 +14,7 @@ from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.text import MAX_BYTES, read_mapping
 from aidn_pipeline.config.tree import Node
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.errors import BudgetExceeded, ConfigError, UnknownRecipe
+from aidn_pipeline.errors import BudgetExceeded, ConfigError, FoundBeforeStart, UnknownRecipe
 
 BUILTIN = "builtin/"
 PATH = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")
@@ -67,6 +67,9 @@ class Library:
         project: whose files come first.
         index: components that may be named.
         given: one more recipe.
+        problems: takes what is wrong in a file and leaves the rest of it readable; without it the
+            first of them is raised.
+        texts: of the files that were read, by the name that messages have for them.
         recipes_dirs: folders of recipes, user first, each once.
         conf_dirs: folders of groups, user first, each once.
     """
@@ -74,6 +77,8 @@ class Library:
     project: Project
     index: Index
     given: GivenRecipe | None = None
+    problems: list[FoundBeforeStart] | None = None
+    texts: dict[str, str] = field(default_factory=dict)
     recipes_dirs: tuple[Path, ...] = field(init=False)
     conf_dirs: tuple[Path, ...] = field(init=False)
     _loaded: dict[str, Config | None] = field(default_factory=dict)
@@ -93,7 +98,7 @@ class Library:
 
     def is_group(self, name: str) -> bool:
         """Whether a name is a config group."""
-        if not _is_path(name):
+        if not is_path(name):
             return False
         return name in self.index.groups() or any((d / name).is_dir() for d in self.conf_dirs)
 
@@ -117,6 +122,8 @@ class Library:
         found: dict[str, Path] = {}
         for folder in self.recipes_dirs:
             for file in sorted(folder.rglob("*.yaml")):
+                if not _is_inside(file, folder):
+                    continue
                 found.setdefault(file.relative_to(folder).with_suffix("").as_posix(), file)
         return found
 
@@ -157,6 +164,10 @@ class Library:
             self._loaded[path] = self._load(path)
         return self._loaded[path]
 
+    def amend(self, config: Config) -> None:
+        """Has a config stand for the one of its path, so that what else is wrong can be told."""
+        self._loaded[config.path] = config
+
     def shown(self, file: Path) -> str:
         """A file's name in messages: relative inside the project, else absolute."""
         return str(
@@ -164,10 +175,10 @@ class Library:
         )
 
     def _load(self, path: str) -> Config | None:
-        if not _is_path(path):
+        if not is_path(path):
             return None
         if self.given is not None and self.given.name == path:
-            return _config(path, self.given.text, self.given.place, is_recipe=True)
+            return self._config(path, self.given.text, self.given.place, is_recipe=True)
         file = self._file(path)
         if file is None:
             group, _, name = path.rpartition("/")
@@ -178,10 +189,19 @@ class Library:
             return Config(path, None, None, body, f"component {spec.key}", is_component=True)
         text = text_of(file, self.shown(file))
         is_recipe = self._recipe_file(path) == file
-        return _config(path, text, self.shown(file), is_recipe=is_recipe)
+        return self._config(path, text, self.shown(file), is_recipe=is_recipe)
+
+    def _config(self, path: str, text: str, place: str, *, is_recipe: bool) -> Config:
+        self.texts[place] = text
+        node = read_mapping(text, place, self.problems)
+        body = replace(node, value={k: v for k, v in node.value.items() if k != "defaults"})
+        package = package_of(text)
+        if package is None and is_recipe:
+            package = "_global_"
+        return Config(path, package, node.get("defaults"), body, place)
 
     def _recipe_file(self, path: str) -> Path | None:
-        if not _is_path(path):
+        if not is_path(path):
             return None
         if path.startswith(BUILTIN):
             return _first((data_folder("recipes").resolve(),), path.removeprefix(BUILTIN))
@@ -195,23 +215,30 @@ class Library:
         return _first((*user, *self.recipes_dirs, *self.conf_dirs), path)
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
+    """Whether a text may be the path of a config, which leads nowhere but down."""
     # No file system takes a longer name: asked for one, it answers with an error.
     return PATH.match(text) is not None and all(len(p.encode()) <= LONGEST for p in text.split("/"))
 
 
 def _first(folders: tuple[Path, ...], path: str) -> Path | None:
-    files = (folder / f"{path}.yaml" for folder in folders)
-    return next((file for file in files if file.is_file()), None)
+    for folder in folders:
+        file = folder / f"{path}.yaml"
+        if file.is_file():
+            if not _is_inside(file, folder):
+                raise ConfigError(
+                    f"{path!r} is a link that leads out of its folder",
+                    where=str(file),
+                    remedy="put the file itself there: a project's configs are those in its "
+                    "folders",
+                )
+            return file
+    return None
 
 
-def _config(path: str, text: str, place: str, *, is_recipe: bool) -> Config:
-    node = read_mapping(text, place)
-    body = replace(node, value={k: v for k, v in node.value.items() if k != "defaults"})
-    package = package_of(text)
-    if package is None and is_recipe:
-        package = "_global_"
-    return Config(path, package, node.get("defaults"), body, place)
+def _is_inside(file: Path, folder: Path) -> bool:
+    """Whether a file is in its folder, wherever links lead; the folder itself may be one."""
+    return file.resolve().is_relative_to(folder.resolve())
 
 
 def text_of(file: Path, shown: str) -> str:

@@ -59,10 +59,13 @@ def merge(
 def fork(below: Node, above: Node, root: str, path: str) -> ConfigError:
     """Keys written under an interpolation would change a copy and leave the original."""
     key, node = next(iter(above.value.items()))
+    remedy = f"write them where the value stands: `{root}.{key}`"
+    if str(below.value).startswith("${oc.select:"):
+        remedy += f"; where there is none yet, name it with `- /{root}: NAME` in the defaults list"
     return ConfigError(
         f"`{path}` is `{below.value}`; keys below it would change a copy only",
         where=node.origin,
-        remedy=f"write them where the value stands: `{root}.{key}`",
+        remedy=remedy,
     )
 
 

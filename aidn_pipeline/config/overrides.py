@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from aidn_pipeline.config.hydra_keys import hydra_key
 from aidn_pipeline.config.library import Library
 from aidn_pipeline.config.matrix import RANGE
 from aidn_pipeline.config.merge import merge
 from aidn_pipeline.config.nearest import nearest
-from aidn_pipeline.config.references import target
+from aidn_pipeline.config.references import literal, target
 from aidn_pipeline.config.text import FORBIDDEN, read_value, refuse_forbidden
 from aidn_pipeline.config.tree import Node, drop, find, put
 from aidn_pipeline.core.index import Index
-from aidn_pipeline.errors import ConfigError, ForbiddenKey, FoundBeforeStart, UnknownKey, UsageError
+from aidn_pipeline.errors import ConfigError, FoundBeforeStart, UnknownKey, UsageError
 
 ROOT_KEYS = ("name", "seed", "stages", "run")
 DOMAIN = ("low", "high", "log", "step", "choices", "ordered", "type")
@@ -31,12 +32,14 @@ class Override:
         key: as written, without sign.
         value: as written.
         written: the whole argument.
+        is_literal: whether the value is a text, as written with `:=`, whatever is in it.
     """
 
     kind: Literal["choice", "set", "delete"]
     key: str
     value: str
     written: str
+    is_literal: bool = False
 
     @property
     def origin(self) -> str:
@@ -44,14 +47,24 @@ class Override:
         return f"override {self.written}"
 
 
-def parse_overrides(arguments: Sequence[str], library: Library) -> list[Override]:
+def parse_overrides(
+    arguments: Sequence[str], library: Library, problems: list[FoundBeforeStart]
+) -> list[Override]:
     """Reads command line arguments.
 
-    Raises:
-        UsageError: if one is no override.
-        ForbiddenKey: if one sets `_target_`, its kin or Hydra itself.
+    Args:
+        arguments: as they were given.
+        library: knows the groups.
+        problems: takes a `UsageError` for one that is no override, and a `ForbiddenKey` for one
+            that sets `_target_`, its kin or Hydra itself.
     """
-    return [_parse(argument, library) for argument in arguments]
+    found = []
+    for argument in arguments:
+        try:
+            found.append(_parse(argument, library))
+        except FoundBeforeStart as problem:
+            problems.append(problem)
+    return found
 
 
 def _parse(argument: str, library: Library) -> Override:
@@ -65,15 +78,23 @@ def _parse(argument: str, library: Library) -> Override:
                 remedy="write `~key`, such as `~stages.tune`",
             )
         return Override("delete", _checked(key, "", written), "", written)
-    key, equals, value = written.lstrip("+").partition("=")
-    key, value = key.strip(), value.strip()
+    key, equals, value = argument.lstrip().lstrip("+").partition("=")
+    is_literal = key.endswith(":")
+    key = key.removesuffix(":").strip()
+    if is_literal:
+        # Kept to the last blank.
+        written = argument.lstrip()
+    else:
+        value = value.strip()
     if not equals or not key:
         raise UsageError(
             f"{written!r} is no override",
             where=f"override {written}",
-            remedy="write `key=value` or `~key`",
+            remedy=f"write `{written or 'key'}=VALUE`, or `~{written or 'key'}` to remove it",
         )
     _checked(key, value, written)
+    if is_literal:
+        return Override("set", key, value, written, is_literal=True)
     if key == "recipe":
         raise UsageError(
             "the recipe is given once", where=f"override {written}", remedy="keep one `recipe=NAME`"
@@ -93,11 +114,7 @@ def _parse(argument: str, library: Library) -> Override:
 def _checked(key: str, value: str, written: str) -> str:
     parts = key.replace("/", ".").replace("@", ".").split(".")
     if parts[0] == "hydra":
-        raise ForbiddenKey(
-            "the command line does not configure Hydra",
-            where=f"override {written}",
-            remedy="remove it",
-        )
+        raise hydra_key(key, written)
     for above, part in zip(["", *parts], parts, strict=False):
         if part in FORBIDDEN:
             refuse_forbidden(part, value, above, f"override {written}")
@@ -129,7 +146,7 @@ class Application:
             if override.kind == "delete":
                 self._delete(keys, override)
             else:
-                self._set(keys, read_value(override.value, override.origin), override)
+                self._set(keys, _value(override), override)
         except FoundBeforeStart as problem:
             self.problems.append(problem)
 
@@ -195,7 +212,8 @@ class Application:
         return item is not None and item.masks is not None
 
     def _delete(self, keys: list[str], override: Override) -> None:
-        if find(self.tree, keys) is None:
+        found = find(self.tree, keys)
+        if found is None or (keys[0] == "stages" and len(keys) == 2 and found.value is None):
             above = find(self.tree, keys[:-1])
             known = list(above.value) if above is not None and above.is_mapping else []
             raise UnknownKey(
@@ -203,10 +221,21 @@ class Application:
                 where=override.origin,
                 remedy=nearest(keys[-1], known),
             )
-        self.tree = drop(self.tree, keys)
+        if keys[0] == "stages" and len(keys) == 2:
+            # So that it is known who removed it.
+            self.tree = put(self.tree, keys, Node(None, override.origin))
+        else:
+            self.tree = drop(self.tree, keys)
 
     def _set(self, keys: list[str], node: Node, override: Override) -> None:
         self._refuse_unknown(keys, override)
+        if keys[-1].isdigit() and find(self.tree, keys[:-1]) is None:
+            above = ".".join(keys[:-1])
+            raise ConfigError(
+                f"`{above}` has its default, and an item of a list is not set by itself",
+                where=override.origin,
+                remedy=f"write `{above}=[...]`, the whole list",
+            )
         old = find(self.tree, keys)
         # `key={}` empties a mapping: merged it would say nothing.
         if old is not None and node.is_mapping and node.value:
@@ -241,9 +270,10 @@ class Application:
             keys[0] == "stages"
             and len(keys) > 2
             and stages is not None
-            and stages.get(keys[1]) is None
+            and getattr(stages.get(keys[1]), "value", None) is None
         ):
-            known = list(stages.value) if stages.is_mapping else []
+            found = stages.value if stages.is_mapping else {}
+            known = [name for name, stage in found.items() if stage.value is not None]
             raise UnknownKey(
                 f"there is no stage {keys[1]!r}",
                 where=override.origin,
@@ -259,6 +289,12 @@ class Application:
             )
         known = dict.fromkeys((*self.tree.value, *self.known, *ROOT_KEYS))
         return nearest(key, list(known), noun="root keys")
+
+
+def _value(override: Override) -> Node:
+    if override.is_literal:
+        return Node(literal(override.value), override.origin)
+    return read_value(override.value, override.origin)
 
 
 def _leaves(node: Node, path: str) -> list[str]:

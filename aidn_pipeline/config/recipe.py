@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from aidn_pipeline.config.cells import (
@@ -13,6 +14,7 @@ from aidn_pipeline.config.cells import (
 )
 from aidn_pipeline.config.check import GONE, Checker, where
 from aidn_pipeline.config.compose import Composed, compose
+from aidn_pipeline.config.excerpt import point
 from aidn_pipeline.config.library import GivenRecipe, Library
 from aidn_pipeline.config.limits import AMOUNTS, read_amounts, read_limits
 from aidn_pipeline.config.nearest import nearest
@@ -25,7 +27,6 @@ from aidn_pipeline.core.pipeline import STAGE_KEYS, PipelineSpec, StageSpec
 from aidn_pipeline.core.wiring import order
 from aidn_pipeline.core.wiring import problems as wiring_problems
 from aidn_pipeline.errors import (
-    BudgetExceeded,
     ConfigError,
     ConfigProblems,
     FoundBeforeStart,
@@ -36,6 +37,39 @@ from aidn_pipeline.errors import (
 
 RUN_FIELDS = (
     FieldSpec(name="force", type={"list": "str"}, doc="stages to run although a result exists"),
+    FieldSpec(
+        name="from",
+        type={"list": "str"},
+        doc="stages that are made anew with all that come after them",
+    ),
+    FieldSpec(
+        name="until",
+        type={"list": "str"},
+        doc="stages to run with what they need, and nothing after them",
+    ),
+    FieldSpec(
+        name="only",
+        type={"list": "str"},
+        doc="stages to run alone; the results of what they need must be there",
+    ),
+    FieldSpec(
+        name="no_cache",
+        type="bool",
+        default=False,
+        doc="makes everything anew and reuses nothing, trials neither",
+    ),
+    FieldSpec(
+        name="frozen",
+        type="bool",
+        default=False,
+        doc="fails before the first stage if anything differs from the recipe's lock",
+    ),
+    FieldSpec(
+        name="strict",
+        type="bool",
+        default=False,
+        doc="of a rerun: fails if code or packages have changed, or the bytes differ",
+    ),
     FieldSpec(
         name="durability",
         type={"literal": ["full", "process"]},
@@ -62,6 +96,8 @@ RUN_FIELDS = (
         doc="two batches and one trial in a store of its own; registers nothing",
     ),
 )
+WIRED = re.compile(r"stages(\.[^.]+(\.(use|inputs|matrix)(\..*)?)?)?")
+"""Paths without which nothing can be said of how stages are wired."""
 CELL_NAME = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -88,9 +124,22 @@ def load_recipe(
         ConfigProblems: if several things are wrong, all of them.
         FoundBeforeStart: the one thing that is wrong.
     """
-    composed = compose(Library(project, index, given), name, overrides, environ)
-    checker = Checker(index, list(composed.problems))
-    spec = _assemble(name, composed, checker)
+    library = Library(project, index, given)
+    try:
+        return _loaded(library, name, overrides, environ)
+    except FoundBeforeStart as problem:
+        point(problem, library.texts)
+        raise
+
+
+def _loaded(
+    library: Library, name: str, overrides: Sequence[str], environ: Mapping[str, str] | None
+) -> PipelineSpec:
+    composed = compose(library, name, overrides, environ)
+    checker = Checker(library.index)
+    for problem in composed.problems:
+        checker.report(problem)
+    spec = assemble(name, composed, checker)
     if len(checker.problems) > 1:
         raise ConfigProblems(checker.problems)
     if checker.problems:
@@ -99,33 +148,36 @@ def load_recipe(
     return spec
 
 
-def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec | None:
+def assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec | None:
+    """Resolves and checks a composed recipe; None if anything is wrong, which is reported.
+
+    Args:
+        recipe: the name it was loaded by.
+        composed: the recipe.
+        checker: takes the problems.
+    """
     written: dict[str, Node] = {}
-    whole = True
     for key in ("name", "seed", "run", "stages"):
         node = composed.tree.get(key)
         if node is None:
             continue
         if key == "stages" and node.is_mapping:
-            # One stage that cannot be resolved does not hide what is wrong with the others.
             parts = {
-                k: _resolve(composed, checker, v, f"stages.{k}") for k, v in node.value.items()
+                k: composed.resolver.every(v, f"stages.{k}", checker.unresolved)
+                for k, v in node.value.items()
             }
-            whole = None not in parts.values()
-            written[key] = Node(
-                {k: v for k, v in parts.items() if v is not None}, node.origin, path="stages"
-            )
-        elif (resolved := _resolve(composed, checker, node, key)) is not None:
-            written[key] = resolved
-    nodes = _stage_nodes(written.get("stages"), checker)
+            written[key] = Node(parts, node.origin, path="stages")
+        else:
+            written[key] = composed.resolver.every(node, key, checker.unresolved)
+    nodes = _stage_nodes(written.get("stages"), composed.tree.origin, checker)
     cells = expand(nodes, composed, checker)
     stages = {cell.name: _stage(cell, composed, checker) for cell in cells.values()}
     name = _scalar(checker, "str", written.get("name"))
     refuse_cell(written.get("name"), checker)
     seed = _scalar(checker, "int", written.get("seed"))
     run = _run(written.get("run"), cells, checker)
-    if whole:
-        _check_wiring(stages, cells, checker)
+    if not any(WIRED.fullmatch(path) for path in checker.lost):
+        _check_wiring(stages, cells, composed, checker)
     if checker.problems:
         return None
     origins: dict[str, str] = {}
@@ -143,28 +195,18 @@ def _assemble(recipe: str, composed: Composed, checker: Checker) -> PipelineSpec
         origins=origins,
         run=run,
         notes=tuple(composed.notes),
+        warnings=tuple(checker.notes),
         environment=dict(sorted(composed.resolver.used.items())),
     )
 
 
-def _resolve(composed: Composed, checker: Checker, node: Node, path: str) -> Node | None:
-    try:
-        return composed.resolver.resolve(node, path)
-    except BudgetExceeded:
-        # The budget is spent for everything that would be resolved after it.
-        raise
-    except FoundBeforeStart as problem:
-        checker.report(problem)
-        return None
-
-
-def _stage_nodes(stages: Node | None, checker: Checker) -> dict[str, Node]:
+def _stage_nodes(stages: Node | None, place: str, checker: Checker) -> dict[str, Node]:
     if stages is None or not stages.is_mapping or not stages.value:
         if not checker.problems:
             checker.report(
                 ConfigError(
                     "the recipe has no stages",
-                    where=stages.origin if stages else "stages",
+                    where=stages.origin if stages else f"{place}:1",
                     remedy="add `- /pipeline: standard` to its defaults list",
                 )
             )
@@ -196,13 +238,22 @@ def _stage_nodes(stages: Node | None, checker: Checker) -> dict[str, Node]:
 def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None:
     name = cell.base
     node = unpinned(name, cell.node, composed, checker)
-    before = len(checker.problems)
+    before = checker.reports
     limits = read_limits(node, checker)
+    if node.get("use") is None and (near := get_close_matches(name, composed.others(name), 1)):
+        checker.report(
+            UnknownKey(
+                f"there is no stage {name!r}, and nothing says what it would be",
+                where=where(node),
+                remedy=f"did you mean `{near[0]}`? For a new stage, add `use:`",
+            )
+        )
+        return None
     given = checker.component("stage", node, skip=STAGE_KEYS)
     if given is None:
         return None
     _refuse_absent(cell.node.get("inputs"), checker.index.find("stage", given["use"]), checker)
-    if len(checker.problems) > before:
+    if checker.reports > before:
         # Kept for the wiring check, which needs no more than the name of the component.
         return StageSpec(name=cell.name, stage={"use": given["use"]}, inputs=cell.inputs)
     description = complete(checker.index, "stage", given, where=f"stages.{name}")
@@ -271,7 +322,10 @@ def _run(node: Node | None, cells: Mapping[str, Cell], checker: Checker) -> dict
 
 
 def _check_wiring(
-    stages: Mapping[str, StageSpec | None], cells: Mapping[str, Cell], checker: Checker
+    stages: Mapping[str, StageSpec | None],
+    cells: Mapping[str, Cell],
+    composed: Composed,
+    checker: Checker,
 ) -> None:
     known = {name: stage for name, stage in stages.items() if stage is not None}
     if len(known) < len(cells):
@@ -283,20 +337,21 @@ def _check_wiring(
         found.append(problem)
     refuse_repeated_effects(known, cells, checker.index, checker)
     # A reference that could not be read is told already; its port is not missing beside that.
-    told = {
-        f"stages.{cell.base}.inputs"
-        for cell in cells.values()
-        if any(f"(stages.{cell.base}.inputs." in p.where for p in checker.problems)
-    }
+    told = {p.where.partition(" (")[2].removesuffix(")") for p in checker.problems}
+    gone = composed.removed
     same = set[tuple[str, str]]()
     for one in found:
         path, place = _place(one.where, cells)
         # What is wrong with a stage is wrong with each of its cells, and told once.
         said = (CELL_NAME.sub("", one.problem), place)
-        if path in told or said in same:
+        if said in same or any(f"{t}.".startswith(f"{path}.") for t in told):
             continue
         same.add(said)
-        checker.report(WiringError(one.problem, where=place, remedy=one.remedy))
+        missing = next((n for n in gone if one.problem.endswith(f"there is no stage {n!r}")), None)
+        remedy = one.remedy
+        if missing is not None:
+            remedy = f"it is removed at {gone[missing]}: wire this to another, or remove it as well"
+        checker.report(WiringError(one.problem, where=place, remedy=remedy))
 
 
 def _place(path: str, cells: Mapping[str, Cell]) -> tuple[str, str]:

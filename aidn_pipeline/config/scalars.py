@@ -1,5 +1,6 @@
 """What an unquoted word means: YAML 1.1 with the floats of OmegaConf (`1e-3` is a number)."""
 
+import math
 import re
 
 from aidn_pipeline.config.tree import Scalar
@@ -25,6 +26,29 @@ MAX_DIGITS = 400
 """Longer than any number that is meant as one."""
 SURPRISING = re.compile(r"^[-+]?(?:0[0-9_]+|[0-9_]+(?::[0-9]+)+(?:\.[0-9_]*)?)$")
 """Octal and base-60 numbers, which few people mean when they write `010` or `1:30`."""
+PLAIN = re.compile(r"^[-+]?[0-9]+(?:\.(?:0|[0-9]*[1-9])?)?(?:[eE][-+]?[0-9]+)?$")
+COMMIT = re.compile(r"^[0-9]{3,}[eE][0-9]+$")
+"""Floats as people write them, and what is rather the name of a commit."""
+DATE = re.compile(r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?$")
+
+
+def surprise(text: str) -> str:
+    """What readers of YAML make of an unquoted word that was perhaps meant as a text; else nothing.
+
+    A word that shows that it is a number, such as `3`, `0.5` or `1e-3`, surprises nobody.
+    """
+    if len(text) > MAX_DIGITS:
+        return ""
+    if DATE.match(text):
+        return "a date"
+    value = scalar(text)
+    if isinstance(value, bool):
+        return "" if text.lower() in ("true", "false") else str(value).lower()
+    if isinstance(value, int):
+        return "" if str(value) == text.removeprefix("+") else str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return "" if PLAIN.match(text) and not COMMIT.match(text) else str(value)
+    return ""
 
 
 def scalar(text: str) -> Scalar:

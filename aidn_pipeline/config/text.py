@@ -12,38 +12,43 @@ from typing import Any
 import yaml
 
 from aidn_pipeline.config.scalars import scalar
+from aidn_pipeline.config.syntax import MAX_DEPTH, OVERRIDE, shown_tag, unreadable
 from aidn_pipeline.config.tree import Node
-from aidn_pipeline.errors import BudgetExceeded, ConfigError, ForbiddenKey
+from aidn_pipeline.errors import BudgetExceeded, ConfigError, ForbiddenKey, FoundBeforeStart
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 64
 MAX_NODES = 100_000
 FORBIDDEN = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-OVERRIDE = "override "
 NAME = re.compile(r"[^\W\d]\w*")
 
 
-def read_mapping(text: str, file: str) -> Node:
+def read_mapping(text: str, file: str, problems: list[FoundBeforeStart] | None = None) -> Node:
     """The mapping a config file consists of; an empty file is an empty mapping.
 
     Args:
         text: the file's contents.
         file: how to name it in messages.
+        problems: takes those that leave the rest readable; without it the first is raised.
 
     Raises:
         BudgetExceeded: if it is too large, too deep or expands too far.
         ForbiddenKey: if it holds `_target_` or its kin, a tag, or a `hydra` node.
         ConfigError: if it is no YAML mapping, or names a key twice.
     """
-    node = _Reader(file).read(text)
+    reader = _Reader(file, problems)
+    node = reader.read(text)
     if node.value is None:
         return Node({}, f"{file}:1")
     if not node.is_mapping:
         raise ConfigError(
             "a config file is a mapping", where=node.origin, remedy="write `key: value` lines"
         )
-    refuse_hydra(node)
+    try:
+        refuse_hydra(node)
+    except ForbiddenKey as problem:
+        reader.report(problem)
+        return replace(node, value={k: v for k, v in node.value.items() if k != "hydra"})
     return node
 
 
@@ -125,8 +130,14 @@ class _Anchor:
 @dataclass(slots=True)
 class _Reader:
     file: str
+    problems: list[FoundBeforeStart] | None = None
     nodes: int = 0
     anchors: dict[str, _Anchor | None] = field(default_factory=dict)
+
+    def report(self, problem: FoundBeforeStart) -> None:
+        if self.problems is None:
+            raise problem
+        self.problems.append(problem)
 
     def read(self, text: str) -> Node:
         size = len(text.encode("utf-8", "surrogatepass"))
@@ -138,8 +149,8 @@ class _Reader:
             )
         try:
             return self._document(yaml.parse(text, Loader=LOADER))
-        except yaml.YAMLError as problem:
-            raise _unreadable(problem, self.file) from problem
+        except (yaml.YAMLError, UnicodeError) as problem:
+            raise unreadable(problem, text, self.file) from problem
 
     def _document(self, events: Iterator[Any]) -> Node:
         node = Node(None, f"{self.file}:1")
@@ -165,10 +176,12 @@ class _Reader:
             return self._alias(event, depth, origin)
         self._count(1, depth, event)
         if event.tag is not None:
-            raise ForbiddenKey(
-                f"a tag ({event.tag[:60]}) says how to build a value",
-                where=self._place(event),
-                remedy="remove the tag",
+            self.report(
+                ForbiddenKey(
+                    f"the tag `{shown_tag(event.tag)}` says how to build a value",
+                    where=self._place(event),
+                    remedy="remove the tag; components are named by `use:`",
+                )
             )
         before = self.nodes
         if event.anchor is not None:
@@ -205,31 +218,48 @@ class _Reader:
     ) -> tuple[Node, int]:
         items: dict[str, Node] = {}
         merged: list[Node] = []
-        height = 0
+        height, targeted = 0, False
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             place = self._place(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise ConfigError("a key is a word", where=place, remedy="write `key: value`")
+                raise ConfigError(
+                    "a key is a word, and no list or mapping",
+                    where=place,
+                    remedy="write `key: value`; a text with braces stands in quotes, and a "
+                    "reference is `${key}`",
+                )
             self._node(event, events, depth + 1, parent, place)
             key, plain = event.value, event.implicit[0]
             value_event = next(events)
+            targeted |= key == "_target_"
             if key in FORBIDDEN:
-                refuse_forbidden(key, getattr(value_event, "value", ""), parent, place)
+                self._forbidden(key, getattr(value_event, "value", ""), parent, place)
             value, high = self._node(value_event, events, depth + 1, key, place)
             height = max(height, high)
             if key == "<<" and plain:
                 merged.append(value)
             elif key in items:
-                raise ConfigError(
-                    f"key {key!r} stands twice in one mapping",
-                    where=place,
-                    remedy=f"the other one is at {items[key].origin}; keep one",
+                self.report(
+                    ConfigError(
+                        f"key {key!r} stands twice in one mapping",
+                        where=place,
+                        remedy=f"keep one; the other is at {items[key].origin}",
+                    )
                 )
-            else:
+            elif key not in FORBIDDEN and getattr(value_event, "tag", None) is None:
                 items[key] = value
         for value in merged:
             items = self._merge_key(value) | items
+        if targeted:
+            # Its other keys are those of what it would run.
+            items = {}
         return Node(items, origin), height + 1
+
+    def _forbidden(self, key: str, value: str, parent: str, place: str) -> None:
+        try:
+            refuse_forbidden(key, value, parent, place)
+        except ForbiddenKey as problem:
+            self.report(problem)
 
     def _merge_key(self, value: Node) -> dict[str, Node]:
         if isinstance(value.value, list):
@@ -274,22 +304,6 @@ class _Reader:
         if self.file.startswith(OVERRIDE):
             return self.file
         return f"{self.file}:{event.start_mark.line + 1}"
-
-
-def _unreadable(problem: yaml.YAMLError, file: str) -> ConfigError:
-    mark = getattr(problem, "problem_mark", None)
-    what = getattr(problem, "problem", None) or str(problem).splitlines()[0]
-    if "nesting" in what:
-        return BudgetExceeded(
-            f"the text is nested more than {MAX_DEPTH} levels deep",
-            where=file[:200],
-            remedy="flatten it",
-        )
-    return ConfigError(
-        f"this is no YAML: {what}",
-        where=file if mark is None or file.startswith(OVERRIDE) else f"{file}:{mark.line + 1}",
-        remedy="check the indentation, the colons and the quotes on this line and the one above",
-    )
 
 
 def _same_origin(node: Node, origin: str) -> Node:

@@ -144,7 +144,7 @@ def route(wire: Wire, dimensions: Sequence[Dimension], checker: Checker) -> Rout
         fitting = _fitting(axis, value)
         if not fitting:
             known = [v.text for v in axis.values]
-            problem = f"axis {name!r} of {wire.stage!r} has no value {value}"
+            problem = f"axis {name!r} of {wire.stage!r} has no value `{value}`"
             _wrong(wire, problem, known, checker)
             return None
         open_rows[dimension.key] = [at for at in open_rows[dimension.key] if at in fitting]

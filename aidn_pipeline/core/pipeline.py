@@ -87,6 +87,8 @@ class StageSpec:
         inputs: references by port; several only for a port that takes many.
         cell: its values by axis, if it is one cell of a matrix.
         skip: why it is not run at all; empty if it is.
+        taken: fingerprint of the work whose results are taken for its own, whatever it would come
+            to now; empty if it is done as usual.
         on_failure: `continue` lets the run go on without it where its results are gathered.
         resources: what it takes up while it runs.
         timeout_s: seconds after which a try of it is ended; None for no limit.
@@ -98,6 +100,7 @@ class StageSpec:
     inputs: Mapping[str, tuple[PortRef, ...]] = field(default_factory=dict)
     cell: Mapping[str, Any] = field(default_factory=dict)
     skip: str = ""
+    taken: str = ""
     on_failure: Literal["stop", "continue"] = "stop"
     resources: Claim = Claim()
     timeout_s: float | None = None
@@ -116,6 +119,7 @@ class PipelineSpec:
         origins: `file:line` or `override` of each config path, for messages.
         run: the `run.*` keys.
         notes: what a plan should say of the composition: pinned keys, hidden files.
+        warnings: values that YAML reads as something else than they may be meant as.
         environment: environment variables the recipe asks for, with their values; None if not set.
     """
 
@@ -126,4 +130,5 @@ class PipelineSpec:
     origins: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     environment: Mapping[str, str | None] = field(default_factory=dict)

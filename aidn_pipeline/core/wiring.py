@@ -25,10 +25,12 @@ def order(stages: Mapping[str, StageSpec]) -> list[str]:
     done: list[str] = []
     while waiting:
         if not ready:
-            cycle = " -> ".join([*_cycle(waiting), ""]).removesuffix(" -> ")
+            first, second, *_ = cycle = _cycle(waiting)
+            ports = stages[first].inputs.items()
+            port = next(p for p, refs in ports if any(ref.stage == second for ref in refs))
             raise WiringError(
-                f"the stages need each other in a circle: {cycle}",
-                where=f"stages.{next(iter(waiting))}.inputs",
+                f"the stages need each other in a circle: {' -> '.join(cycle)}",
+                where=f"stages.{first}.inputs.{port}",
                 remedy="wire one of them to an earlier stage",
             )
         first = names[heappop(ready)]
@@ -65,8 +67,9 @@ def problems(stages: Mapping[str, StageSpec], index: Index) -> Iterator[WiringEr
             if not refs and not port.optional:
                 yield WiringError(
                     f"stage {name!r} needs a {port.kind} on its port {port.name!r}",
-                    where=f"stages.{name}.inputs",
-                    remedy=f"add `inputs: {{{port.name}: STAGE.{port.kind}}}`",
+                    where=f"stages.{name}.inputs.{port.name}",
+                    remedy="add `inputs: {"
+                    f"{port.name}: {_offers(port.kind, name, stages, index)[0]}}}`",
                 )
             if len(refs) > 1 and not port.many:
                 yield WiringError(
@@ -76,6 +79,17 @@ def problems(stages: Mapping[str, StageSpec], index: Index) -> Iterator[WiringEr
                 )
             for ref in refs:
                 yield from _wrong_reference(name, port, ref, stages, index)
+
+
+def _offers(kind: str, name: str, stages: Mapping[str, StageSpec], index: Index) -> list[str]:
+    """References to outputs of a kind, of the stages beside one; how one is written if none is."""
+    found = [
+        f"{other}.{port.name}"
+        for other, stage in stages.items()
+        for port in index.find("stage", stage.stage["use"]).outputs
+        if port.kind == kind and other != name
+    ]
+    return found[:3] or [f"STAGE.{kind}"]
 
 
 def _unknown_ports(name: str, stage: StageSpec, spec: ComponentSpec) -> Iterator[WiringError]:
@@ -117,10 +131,9 @@ def _wrong_reference(
             remedy=f"it offers: {offered}",
         )
     elif output.kind != port.kind:
-        fitting = [p.name for p in spec.outputs if p.kind == port.kind]
-        remedy = (
-            f"wire it to `{ref.stage}.{fitting[0]}`" if fitting else f"wire it to a {port.kind}"
-        )
+        fitting = [f"{ref.stage}.{p.name}" for p in spec.outputs if p.kind == port.kind]
+        fitting = fitting or _offers(port.kind, name, stages, index)
+        remedy = f"wire it to a {port.kind}: {' or '.join(f'`{one}`' for one in fitting[:3])}"
         yield WiringError(
             f"stage {name!r} wants a {port.kind} on {port.name!r}, but {ref} is a {output.kind}",
             where=where,

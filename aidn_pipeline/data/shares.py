@@ -19,10 +19,10 @@ def check_shares(shares: Mapping[str, float], *, where: str = "") -> None:
     total = math.fsum(shares.values())
     if min(shares.values()) < 0 or shares["train"] <= 0 or abs(total - 1.0) > 1e-9:
         raise WrongType(
-            f"shares {dict(shares)} add up to {total:g}; they must be at least 0, that of train "
-            "above 0, and add up to 1",
+            f"the shares {', '.join(f'{k} {v:g}' for k, v in shares.items())} add up to "
+            f"{total:g}; they must be at least 0, that of train above 0, and add up to 1",
             where=where,
-            remedy="such as `train: 0.7, validation: 0.15, test: 0.15`",
+            remedy="write such as `train: 0.7, validation: 0.15, test: 0.15`",
         )
 
 

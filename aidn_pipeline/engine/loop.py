@@ -242,6 +242,7 @@ class StageLoop:
             seed=self._spec.seed,
             project=self._planner.project,
             force=name in self._forced,
+            fresh=name in self._forced and bool(self._spec.run.get("no_cache")),
             tries=prepared.tries,
             patience_s=patience_of(self._spec),
             devices=tuple(devices),

@@ -62,6 +62,7 @@ class Performer:
         stop: StopFlag,
         emit: Callable[[Event], None],
         patience_s: float | None = None,
+        fresh: bool = False,
     ) -> None:
         """Prepares for the work of one run.
 
@@ -75,8 +76,12 @@ class Performer:
             emit: told what happens.
             patience_s: how long another process that does the same work is waited for; None for as
                 long as it takes.
+            fresh: nothing that an earlier run made is reused or continued.
         """
         self._patience_s = patience_s
+        self._fresh = fresh
+        self._begun = set[str]()
+        """Families that were worked on."""
         self._store = store
         self._index = index
         self._project = project
@@ -115,14 +120,16 @@ class Performer:
         given = (self._index, configured, effective, inputs)
         identified = partial(identify, *given, seed=self._seed, project=self._project)
         identity = identified()
-        if not force and (record := reusable(self._store, identity.fingerprint)):
+        if not force and (record := self._reusable(identity)):
             return Done("reuse", record, 0.0)
         lock = self._lock(name, identity)
         try:
-            if not force and (record := reusable(self._store, identity.fingerprint)):
+            if not force and (record := self._reusable(identity)):
                 return Done("reuse", record, time.monotonic() - started)
             _still(identity, identified, name)
-            work = self._open_work(identity, force=force and tries == 1)
+            anew = self._fresh and identity.family not in self._begun
+            work = self._open_work(identity, force=(force or anew) and tries == 1)
+            self._begun.add(identity.family)
             before = None if force else self._continued(identity)
             action: Action = "resume" if work.progress or before else "run"
             work.begin(identity.fingerprint)
@@ -145,8 +152,14 @@ class Performer:
         finally:
             self._store.group.release(lock)
 
+    def _reusable(self, identity: Identity) -> StageRecord | None:
+        record = reusable(self._store, identity.fingerprint)
+        earlier = record is not None and record.observed.get("run") != self._run
+        return None if self._fresh and earlier else record
+
     def _continued(self, identity: Identity) -> Predecessor | None:
-        while before := predecessor(self._store, identity):
+        run = self._run if self._fresh else ""
+        while before := predecessor(self._store, identity, run=run):
             # A `gc` may have been faster; then the next longest is tried.
             if self._store.hold(before.outputs.values()):
                 return before
@@ -308,14 +321,15 @@ def _still(identity: Identity, identified: Callable[[], Identity], name: str) ->
         )
 
 
-def predecessor(store: Store, identity: Identity) -> Predecessor | None:
-    """The longest shorter result of the same family whose outputs are present."""
+def predecessor(store: Store, identity: Identity, *, run: str = "") -> Predecessor | None:
+    """The longest shorter result of the same family whose outputs are present; of a run, if any."""
     if not identity.extends:
         return None
     shorter = [
         record
         for record in store.records.stages_of_family(identity.family)
         if record.fingerprint != identity.fingerprint
+        and run in ("", record.observed.get("run"))
         and not record.is_withdrawn
         and record.extends.keys() == identity.extends.keys()
         and all(record.extends[path] <= value for path, value in identity.extends.items())

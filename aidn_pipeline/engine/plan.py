@@ -32,6 +32,8 @@ from aidn_pipeline.errors import CorruptObject
 from aidn_pipeline.store.gc import was_collected
 from aidn_pipeline.store.store import Store
 
+TAKEN = "taken from an earlier run"
+"""Why a stage is reused whatever it would come to now."""
 SAID = 80
 """Characters of a reason that a plan shows."""
 LOOKED_BACK = 100
@@ -146,6 +148,10 @@ class Planner:
         facts: dict[str, Any] = {"name": stage.name, "component": stage.stage["use"]}
         if stage.skip:
             return PlanRow(action="skip", reason=stage.skip, **facts)
+        taken = self.store.records.stage(stage.taken) if stage.taken else None
+        if taken and not taken.is_withdrawn and all(map(self.store.has, taken.outputs.values())):
+            facts |= {"fingerprint": taken.fingerprint, "outputs": taken.outputs}
+            return PlanRow(action="reuse", reason=TAKEN, **facts)
         facts["estimate_s"] = before.observed.get("seconds") if before else None
         refs = {r.stage for refs in stage.inputs.values() for r in refs}
         pending = sorted(n for n in refs if n in self.spec.stages and n not in outputs)

@@ -47,6 +47,7 @@ class StageWork:
         seed: of the pipeline.
         project: the project's root.
         force: run it although a result exists.
+        fresh: reuse nothing inside it either that an earlier run made, such as trials.
         tries: how many times it has been tried in this run, this time included.
         patience_s: how long another process that does the same work is waited for; None for as
             long as it takes.
@@ -63,6 +64,7 @@ class StageWork:
     seed: int
     project: Path
     force: bool = False
+    fresh: bool = False
     tries: int = 1
     patience_s: float | None = None
     devices: tuple[str, ...] = ()
@@ -188,6 +190,7 @@ def _perform(
         stop=stop,
         emit=tell,
         patience_s=work.patience_s,
+        fresh=work.fresh,
     )
     done = performer.perform(
         work.name,

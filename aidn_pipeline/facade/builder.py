@@ -1,17 +1,18 @@
 """The builder: from a recipe and changes to a result. The command line runs through it too."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from aidn_pipeline.config.frozen import recipe_text
 from aidn_pipeline.config.library import GivenRecipe
 from aidn_pipeline.config.live import changes_of, with_live
 from aidn_pipeline.config.recipe import load_recipe
+from aidn_pipeline.config.recorded import recorded_spec, wiring_of
+from aidn_pipeline.config.selection import forced, selected
 from aidn_pipeline.config.smoke import smallest
 from aidn_pipeline.core.artifact import Bundle
 from aidn_pipeline.core.component import mark_of
@@ -22,18 +23,23 @@ from aidn_pipeline.core.signature import Task
 from aidn_pipeline.engine.plan import Plan, make_plan
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.engine.telling import Telling
-from aidn_pipeline.errors import AidnError, StorageUnwritable
+from aidn_pipeline.errors import AidnError, StorageUnwritable, UsageError
+from aidn_pipeline.facade.alone import refuse_missing
+from aidn_pipeline.facade.frozen import refuse_unlocked
 from aidn_pipeline.facade.given import SCRATCH, given_recipe
 from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
 from aidn_pipeline.facade.information import provenance_of, resolved_config
+from aidn_pipeline.facade.judging import judged
 from aidn_pipeline.facade.models import model_of_run
 from aidn_pipeline.facade.needed_secrets import needed_secrets, refuse_unavailable
 from aidn_pipeline.facade.notebook import html_table
 from aidn_pipeline.facade.outputs import metrics_of, newest
 from aidn_pipeline.facade.overrides import as_overrides, components_in
 from aidn_pipeline.facade.predictor import hand_over
+from aidn_pipeline.facade.rerun import Rerun, held_to
 from aidn_pipeline.facade.result import AiModelResult
-from aidn_pipeline.facade.workspace import BUNDLES, Workspace
+from aidn_pipeline.facade.runs import recorded_run
+from aidn_pipeline.facade.workspace import BUNDLES, Workspace, empty_store
 from aidn_pipeline.store.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -60,6 +66,7 @@ class AiModelBuilder:
         given: the recipe itself, if it stands in no folder of recipes.
         live: component classes and functions of the program that the changes name.
         handed: data of the program that the recipe works on.
+        again: the record of the run that is done again, instead of a recipe.
     """
 
     recipe: str = SCRATCH.name
@@ -69,6 +76,7 @@ class AiModelBuilder:
     given: GivenRecipe | None = field(default=SCRATCH, repr=False)
     live: tuple[Any, ...] = field(default=(), repr=False)
     handed: Any = field(default=None, repr=False, compare=False)
+    again: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
     def from_recipe(cls, recipe: str | Path, project: Path | str | None = None) -> "AiModelBuilder":
@@ -99,6 +107,33 @@ class AiModelBuilder:
             NotTrusted: if the project names code of its own and nobody trusted it.
         """
         return cls(workspace=Workspace.around(None if project is None else Path(project)))
+
+    @classmethod
+    def from_run(
+        cls, run: str = "", project: Path | str | None = None, *, components: Sequence[Any] = ()
+    ) -> "AiModelBuilder":
+        """A builder that does a run again: with its configuration and its data.
+
+            result = AiModelBuilder.from_run("20260102-151600").build()
+            print(result.rerun)        # of 20260102-151600-3f9c2a: the same bytes in all 9 outputs
+
+        Recipes and data files may have been edited since. Code and packages that were are named in
+        the plan's notes and in `result.rerun.changed`. Only keys of `run.` can be configured.
+
+        Args:
+            run: its id, or the beginning of one; the newest run for "".
+            project: a folder of the project; the working folder by default.
+            components: classes and functions of the program that the run had, if they stand in no
+                package that the project names.
+
+        Raises:
+            UsageError: if there is no such run.
+            NotTrusted: if the project names code of its own and nobody trusted it.
+        """
+        workspace = Workspace.around(None if project is None else Path(project))
+        record = recorded_run(workspace, run)
+        live = tuple(components)
+        return cls(record["recipe"], workspace, given=None, live=live, again=record)
 
     @property
     def index(self) -> Index:
@@ -147,9 +182,14 @@ class AiModelBuilder:
 
     def _spec(self, index: Index) -> PipelineSpec:
         project = self.workspace.project
-        spec = load_recipe(self.recipe, self.overrides, project, index, given=self.given)
+        if self.again is not None:
+            spec = recorded_spec(self.again, self.overrides, index)
+        else:
+            spec = load_recipe(self.recipe, self.overrides, project, index, given=self.given)
         self.workspace.refuse_stale(spec, index)
-        return smallest(spec, index) if spec.run.get("smoke") else spec
+        if spec.run.get("frozen"):
+            refuse_unlocked(spec, index, project, self.overrides)
+        return selected(smallest(spec, index) if spec.run.get("smoke") else spec)
 
     def to_yaml(self) -> str:
         """The text of a recipe that composes to the same pipeline, with equal fingerprints.
@@ -161,6 +201,12 @@ class AiModelBuilder:
         Raises:
             FoundBeforeStart: if anything in the recipe is wrong.
         """
+        if self.again is not None:
+            raise UsageError(
+                "a run that is done again has no recipe",
+                where=f"run {self.again['run']}",
+                remedy="`aidn-run show RUN` names the recipe and its changes",
+            )
         index, project = self.index, self.workspace.project
         self._spec(index)
         return recipe_text(self.recipe, self.overrides, project, index, given=self.given)
@@ -177,14 +223,22 @@ class AiModelBuilder:
     def planned(self) -> tuple[PipelineSpec, Plan]:
         """The pipeline and its plan; raises as `plan` does."""
         index = self.index
-        spec = self._spec(index)
-        return spec, self._planned(spec, index)
+        return self._planned(self._spec(index), index)
 
-    def _planned(self, spec: PipelineSpec, index: Index) -> Plan:
+    def _planned(self, spec: PipelineSpec, index: Index) -> tuple[PipelineSpec, Plan]:
         # Planning writes nothing: where there is no store yet, an empty one elsewhere will do.
-        with self._store(spec) if self.workspace.has_store else _empty_store() as store:
-            force = spec.run.get("force", ())
-            return make_plan(spec, store, index, self.workspace.project.root, force=force)
+        with self._store(spec) if self.workspace.has_store else empty_store() as store:
+            spec, _ = self._held(spec, index, store)
+            plan = make_plan(spec, store, index, self.workspace.project.root, force=forced(spec))
+        refuse_missing(spec, plan, self.recipe, self.overrides)
+        return spec, plan
+
+    def _held(
+        self, spec: PipelineSpec, index: Index, store: Store
+    ) -> tuple[PipelineSpec, Rerun | None]:
+        if self.again is None:
+            return spec, None
+        return held_to(spec, self.again, store, index, self.workspace.project.root)
 
     def with_data(
         self,
@@ -255,17 +309,22 @@ class AiModelBuilder:
             return given.build()
         index = self.index
         spec = self._spec(index)
-        if needed := needed_secrets(spec, index):
-            refuse_unavailable(needed, self._planned(spec, index))
+        needed = needed_secrets(spec, index)
+        if needed or spec.run.get("only"):
+            refuse_unavailable(needed, self._planned(spec, index)[1])
+        self._warn(spec.warnings)
         with self._store(spec) as store:
+            spec, rerun = self._held(spec, index, store)
+            if rerun is not None:
+                self._warn(f"since run {rerun.of}: {text}" for text in rerun.changed)
             ran = run_pipeline(
                 self._placed(spec, index, store),
                 store,
                 index,
                 self.workspace.project.root,
                 listeners=self.listeners,
-                facts=self._facts(spec),
-                force=spec.run.get("force", ()),
+                facts=self._facts(spec) | ({"rerun": rerun.to_facts()} if rerun else {}),
+                force=forced(spec),
             )
             self._tell_of_changes(spec, index)
             smoke = bool(spec.run.get("smoke"))
@@ -282,10 +341,11 @@ class AiModelBuilder:
                 project=self.workspace.project.root,
                 smoke=smoke,
                 error=ran.error,
+                rerun=rerun.with_outputs(ran.stages) if rerun else None,
                 provenance=replace(provenance, registered=None) if smoke else provenance,
                 workspace=replace(self.workspace, index=index),
             )
-            return self._with_bundle(result, store)
+            return judged(self._with_bundle(result, store), spec, self._tell)
 
     def _tell_of_changes(self, spec: PipelineSpec, index: Index) -> None:
         # A lazy import looks at files later than the fingerprint, and a program may change itself.
@@ -294,11 +354,17 @@ class AiModelBuilder:
             texts = list(changes_of(index, self.index, self.live))
         except AidnError as error:
             texts = [f"while the pipeline ran: {error}"]
+        self._warn(texts)
+
+    def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:
-            if self.listeners:
-                Telling(self.listeners).tell(Notice(text=text, level="warning"))
-            else:
-                LOG.warning(text)
+            self._tell(Notice(text=text, level="warning"))
+
+    def _tell(self, notice: Notice) -> None:
+        if self.listeners:
+            Telling(self.listeners).tell(notice)
+        elif notice.level == "warning":
+            LOG.warning(notice.text)
 
     def _repr_html_(self) -> str:
         rows = {"project": self.workspace.project.root, "changes": " ".join(self.overrides)}
@@ -307,13 +373,12 @@ class AiModelBuilder:
     def _placed(self, spec: PipelineSpec, index: Index, store: Store) -> PipelineSpec:
         if self.handed is None:
             return spec
-        force = spec.run.get("force", ())
-        plan = make_plan(spec, store, index, self.workspace.project.root, force=force)
+        plan = make_plan(spec, store, index, self.workspace.project.root, force=forced(spec))
         return stored(self.handed, spec, plan, store)
 
     def _store(self, spec: PipelineSpec) -> AbstractContextManager[Store]:
         if spec.run.get("smoke"):
-            return _empty_store()
+            return empty_store()
         return self.workspace.open_store(spec.run.get("durability", "full"))
 
     def _facts(self, spec: PipelineSpec) -> dict[str, Any]:
@@ -321,6 +386,7 @@ class AiModelBuilder:
             "asked": self.recipe,
             "overrides": list(self.overrides),
             "config": resolved_config(spec),
+            "wiring": wiring_of(spec),
             "notes": list(spec.notes),
             "environment": dict(spec.environment),
         }
@@ -343,12 +409,6 @@ def _key(target: Any) -> tuple[str, str]:
     mark = mark_of(target)
     assert mark is not None
     return mark.group, mark.name
-
-
-@contextmanager
-def _empty_store() -> Iterator[Store]:
-    with TemporaryDirectory(prefix="aidn-") as folder, Store.open(Path(folder)) as store:
-        yield store
 
 
 def _refuse_links(folder: Path, parent: Path) -> None:

@@ -413,7 +413,7 @@ def typed(one: Difference, overrides: Sequence[str]) -> Difference:
     """A difference with the override that made it: all of its origin that a run records."""
     for text in overrides:
         key, equals, value = text.lstrip("+").partition("=")
-        path = key.removeprefix("stages.")
+        path = key.rstrip(":").removeprefix("stages.")
         fits = f".{path}".endswith(f".{one.name}") or f".{one.name}".endswith(f".{path}")
         chosen = one.name.endswith(".use") and f".{one.name}".endswith(f".{path}.use")
         if equals and (fits or chosen) and value == show(one.new):

@@ -79,6 +79,12 @@ def stored(handed: Any, spec: PipelineSpec, plan: Plan, store: Store) -> Pipelin
     return replace(spec, stages={**spec.stages, **placed})
 
 
+def is_handed(stage: StageSpec) -> bool:
+    """Whether a stage's source is what some program handed over."""
+    source = stage.stage.get("source")
+    return isinstance(source, Mapping) and source.get("use") == SOURCE
+
+
 def _stays(row: PlanRow, store: Store) -> bool:
     """Whether a stage is reused, and no `gc` takes its outputs before it is."""
     return row.outputs is not None and store.hold(row.outputs.values(), row.fingerprint or "")

@@ -33,6 +33,7 @@ from aidn_pipeline.facade.outputs import (
 )
 from aidn_pipeline.facade.predictions import Predictions
 from aidn_pipeline.facade.predictor import open_folder
+from aidn_pipeline.facade.rerun import Rerun, rerun_recorded
 from aidn_pipeline.facade.runs import (
     artifact_at,
     bundle_of,
@@ -73,6 +74,7 @@ class AiModelResult:
         project: the project's root.
         smoke: whether it was a smoke run, of which nothing is kept.
         error: what stopped the run.
+        rerun: of a run that is one again: of which, and whether it came to the same bytes.
         provenance: what it stood on; read it by `experiment_info` and `model_registry_info`.
         workspace: whose components the model may be one of; that around `project` by default.
     """
@@ -88,6 +90,7 @@ class AiModelResult:
     bundle: Path | None = None
     smoke: bool = False
     error: AidnError | None = field(default=None, compare=False)
+    rerun: Rerun | None = None
     provenance: Provenance = field(default_factory=Provenance)
     workspace: Workspace | None = field(default=None, compare=False)
 
@@ -160,6 +163,7 @@ class AiModelResult:
                 project=workspace.project.root,
                 bundle=bundle_of(model, workspace),
                 error=error_recorded(record),
+                rerun=rerun_recorded(record, stages),
             )
 
     def artifact(self, reference: str) -> Any:
@@ -362,6 +366,8 @@ class AiModelResult:
             metrics=self.metrics,
             model=self.model.to_json() if self.model else None,
             bundle=shown(self.bundle, self.project) if self.bundle else None,
+            options=self.config.get("run"),
+            rerun=self.rerun.to_json() if self.rerun else None,
             error=self.error,
         )
 
@@ -392,6 +398,8 @@ def run_json(
     metrics: Mapping[str, float] | None = None,
     model: Mapping[str, Any] | None = None,
     bundle: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    rerun: Mapping[str, Any] | None = None,
     error: AidnError | None = None,
 ) -> dict[str, Any]:
     """The object of `--json`; every key is always there."""
@@ -404,11 +412,18 @@ def run_json(
         "metrics": dict(metrics or {}),
         "model": dict(model) if model else None,
         "bundle": bundle,
+        "options": dict(options or {}),
+        "rerun": dict(rerun) if rerun else None,
         "error": error.to_json() if error else None,
     }
 
 
-def planned_json(plan: Plan, seconds: float) -> dict[str, Any]:
+def planned_json(
+    plan: Plan,
+    seconds: float,
+    options: Mapping[str, Any] | None = None,
+    rerun: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The object of `--json` for a plan; outputs stand for the stages that are reused."""
     stages = {
         row.name: {
@@ -421,7 +436,7 @@ def planned_json(plan: Plan, seconds: float) -> dict[str, Any]:
         }
         for row in plan.rows
     }
-    return run_json(status="planned", seconds=seconds, stages=stages)
+    return run_json(status="planned", seconds=seconds, stages=stages, options=options, rerun=rerun)
 
 
 def shown(path: Path, project: Path) -> str:

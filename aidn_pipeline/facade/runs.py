@@ -55,6 +55,22 @@ def find_run(store: Store, beginning: str) -> dict[str, Any]:
     return fitting[0]
 
 
+def recorded_run(workspace: Workspace, beginning: str) -> dict[str, Any]:
+    """The record of a run of a workspace, as `find_run` finds it.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if not workspace.has_store:
+        raise UsageError(
+            "nothing was run here yet",
+            where=str(workspace.project.root),
+            remedy="run a recipe: `aidn-run recipe=digits`",
+        )
+    with workspace.open_store() as store:
+        return find_run(store, beginning)
+
+
 def stage_records(record: Mapping[str, Any], store: Store) -> dict[str, StageRecord]:
     """The records of the stages that a run has results of, in the run's order."""
     names = [n for n in record["facts"].get("order", record["stages"]) if n in record["stages"]]

@@ -19,6 +19,8 @@ from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.store import Store
 
+ASKING = ("force", "from", "no_cache", "frozen")
+"""Keys of `run` that ask for work, or for a look, although nothing changed."""
 MOST_FILES = 20_000
 """Files of configs and data; with more, each run looks at them in full."""
 
@@ -33,6 +35,8 @@ def remember(arguments: list[str], result: AiModelResult, text: str, *, began_ns
         began_ns: when the command began, in nanoseconds since the epoch.
     """
     if result.workspace is None or result.smoke:
+        return
+    if any(result.config["run"].get(key) for key in ASKING):
         return
     if any(stage.status not in ("done", "skipped") for stage in result.stages.values()):
         return

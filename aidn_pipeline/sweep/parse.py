@@ -301,7 +301,9 @@ def _choices(written: Mapping[str, Any], kind: FieldType, where: str, convert: C
     given = written.get("choices")
     if not isinstance(given, (list, tuple)) or not given:
         raise WrongType(
-            f"choices is a list with at least one value, not {given!r}", where=f"{where}.choices"
+            f"choices is a list with at least one value, not {given!r}",
+            where=f"{where}.choices",
+            remedy="write the values to try: `choices: [16, 32, 64]`",
         )
     ordered = written.get("ordered", False)
     if not isinstance(ordered, bool):

@@ -1,6 +1,7 @@
 """`blame` as it is typed."""
 
 import json
+import re
 
 import pytest
 
@@ -8,10 +9,11 @@ import pytest
 def test_the_history_of_a_key_is_a_table_of_values_and_places(empty, say):
     code, out, err = say("blame", "trainer.epochs", "recipe=digits", "trainer.epochs=3")
     assert (code, err) == (0, "")
-    assert out.splitlines() == [
+    lines = [re.sub(r":\d+$", ":N", line) for line in out.splitlines()]
+    assert lines == [
         "trainer.epochs = 3",
         "  20  default of trainer/trainer",
-        "  20  conf/trainer/default.yaml:11",
+        "  20  conf/trainer/default.yaml:N",
         "  3   override trainer.epochs=3",
     ]
 
@@ -21,13 +23,13 @@ def test_what_a_key_refers_to_stands_below_it(empty, say):
     assert lines[0].startswith("stages.train.trainer is ${trainer}  conf/pipeline/standard.yaml:")
     assert lines[1] == "trainer.seed = 7"
     assert lines[4] == "  seed = 7"
-    assert lines[-1] == "    7  recipes/digits.yaml:15"
+    assert lines[-1].startswith("    7  recipes/digits.yaml:")
 
 
 def test_a_mapping_shows_each_value_with_its_place(empty, say):
     out = say("blame", "model", "recipe=digits", "model=cnn")[1]
     assert "  cnn  " in out
-    assert "    channels  16   conf/model/cnn.yaml:4" in out
+    assert "    channels  16   conf/model/cnn.yaml:" in out
 
 
 def test_what_is_removed_says_so(empty, say):
@@ -45,11 +47,9 @@ def test_without_a_recipe_it_is_that_of_the_newest_run(here, say):
 def test_programs_read_the_history(empty, say):
     found = json.loads(say("blame", "trainer.epochs", "recipe=digits", "--json")[1])
     assert found["format"] == 1
-    assert found["history"][-1] == {
-        "kind": "set",
-        "value": 20,
-        "where": "conf/trainer/default.yaml:11",
-    }
+    last = found["history"][-1]
+    assert (last["kind"], last["value"]) == ("set", 20)
+    assert last["where"].startswith("conf/trainer/default.yaml:")
 
 
 def test_no_line_is_longer_than_a_terminal(empty, say):

@@ -271,7 +271,7 @@ def test_a_recipe_that_does_not_compose_is_a_warning(empty):
     (empty / "recipes" / "mine.yaml").write_text("# Mine.\ndefaults: [/digits]\nmodle: cnn\n")
     code, findings = looked(empty)
     assert code == 0
-    assert "refer to it" in about(findings, "recipe mine", "modle")["remedy"]
+    assert "did you mean `model`?" in about(findings, "recipe mine", "modle")["remedy"]
 
 
 def test_a_place_that_cannot_be_looked_at_is_a_finding(empty):

@@ -127,7 +127,7 @@ def test_recipes_that_extend_each_other_are_refused_with_the_whole_circle(
     assert error.where == "recipes/sub/c.yaml:4"
     assert refused("sub/c").problem == "sub/c extends itself: sub/c -> a -> sub/b -> sub/c"
     assert main(["recipe=a", "--plan"]) == 2
-    assert "at: recipes/sub/c.yaml:4" in capsys.readouterr().err
+    assert "error: recipes/sub/c.yaml:4: a extends itself" in capsys.readouterr().err
 
 
 def test_a_preset_that_extends_itself_is_refused(files: Files) -> None:

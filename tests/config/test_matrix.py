@@ -310,7 +310,7 @@ WRONG = [
     ('aggregate: {inputs: {metrics: "evaluate[fodl=*].metrics"}}', "has no axis 'fodl'"),
     ('aggregate: {inputs: {metrics: "final[*].metrics"}}', "'final' has no axes to gather"),
     ('aggregate: {inputs: {metrics: "evaluate[fold].metrics"}}', "is no reference to a port"),
-    ('register: {inputs: {checkpoint: "train[fold=7].best"}}', "has no value 7"),
+    ('register: {inputs: {checkpoint: "train[fold=7].best"}}', "has no value `7`"),
     ('register: {inputs: {checkpoint: "final[fold=1].best"}}', "'final' is no matrix"),
     ('final: {inputs: {dataset: "split[*].dataset"}}', "takes one reference, not 5"),
     ("register: {inputs: {checkpoint: train.best}}", "would act 5 times under the name 'toy'"),

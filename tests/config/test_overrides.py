@@ -118,12 +118,12 @@ REFUSED: list[tuple[str, type[AidnError], str]] = [
     ("trainer.epochs=null", WrongType, "default"),
     ("trainer.device=gpu", WrongType, "`cpu`"),
     ("trainer.clip=.nan", WrongType, ""),
-    ("optimizer.betas.0=1", ConfigError, "`optimizer.betas: [...]`"),
+    ("optimizer.betas.0=1", ConfigError, "`optimizer.betas=[...]`"),
     ("model={_target_: a.b.Net}", ForbiddenKey, '@component("model", "net")'),
     ("model._target_=a.b.Net", ForbiddenKey, "use: net"),
     ("hydra.run.dir=x", ForbiddenKey, "remove"),
     ("recipe=other", UsageError, "one"),
-    ("epochs", UsageError, "key=value"),
+    ("epochs", UsageError, "epochs=VALUE"),
     ("optimiser@trainer.optimizer=walk", UnknownKey, "`optimizer`"),
     ("run.force=[trian]", UnknownKey, "`train`"),
     ("run.durability=low", WrongType, "full"),
@@ -133,9 +133,9 @@ REFUSED: list[tuple[str, type[AidnError], str]] = [
     ("trainer.clip=${now:%Y}", ForbiddenKey, "record"),
     ("trainer.clip=${modle.hidden}", UnknownKey, "${model.hidden}"),
     ("trainer.clip=${oc.env:CLIP}", ConfigError, "${oc.env:CLIP,DEFAULT}"),
-    ("trainer.clip=${trainer.clip}", ConfigError, "circle"),
+    ("trainer.clip=${trainer.clip}", ConfigError, "one of these places"),
     ("trainer.clip=???", ConfigError, "trainer.clip=VALUE"),
-    ("model={use: [", ConfigError, "quotes"),
+    ("model={use: [", ConfigError, "close it with `]`"),
 ]
 
 

@@ -47,10 +47,10 @@ def test_a_value_that_a_stage_would_refuse_is_refused_before_it(
     assert caught.value.remedy or "gate" in place
 
 
-def test_shares_that_do_not_add_up_are_told_at_their_stage(project: Project) -> None:
+def test_shares_that_do_not_add_up_are_told_where_one_was_changed(project: Project) -> None:
     with pytest.raises(WrongType, match=r"add up to 0\.8") as caught:
         digits(project, "stages.split.train=0.5")
-    assert "(stages.split)" in caught.value.where
+    assert "override stages.split.train=0.5" in caught.value.where
 
 
 def test_they_are_told_together_with_everything_else(project: Project, write: Write) -> None:

@@ -227,6 +227,8 @@ def test_object_for_programs_always_has_every_key():
         "metrics",
         "model",
         "bundle",
+        "options",
+        "rerun",
         "error",
     ]
     assert value["seconds"] == 1.235
