@@ -51,7 +51,7 @@ STRICTER: dict[str, tuple[type[AidnError], str]] = {
     ),
     "an objective names a metric and a mode": (ConfigError, "objective"),
     "a trainer computes what it monitors": (WrongType, "^the trainer computes no"),
-    "the shares of a split add up to 1": (WrongType, "^shares "),
+    "the shares of a split add up to 1": (WrongType, "^the shares "),
     "a fold is one of the folds": (ConfigError, "fold"),
     "a value that is searched, or looked for, has the type of its field": (
         WrongType,
