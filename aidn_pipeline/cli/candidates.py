@@ -76,7 +76,8 @@ def _takes(text: str) -> Iterator[str]:
     """What stands in a usage line for something that can be listed."""
     usage = " ".join(line for line in text.splitlines() if line.startswith("aidn-run "))
     usage = re.sub(r"--[a-z-]+ [\w|]+", "", usage)
-    for word in dict.fromkeys(re.findall(r"recipe=|key=value|\b[A-Z]+\b", usage)):
+    words: list[str] = re.findall(r"recipe=|key=value|\b[A-Z]+\b", usage)
+    for word in dict.fromkeys(words):
         yield STANDS_FOR.get(word, word)
 
 
