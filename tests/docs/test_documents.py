@@ -137,7 +137,9 @@ def test_only_what_is_elided_may_differ() -> None:
 
 def test_a_block_has_a_language_that_says_whether_it_runs() -> None:
     known = {"bash", "python", "text", "json"}
-    odd = [b.place for d in DOCUMENTS for b in blocks(d) if b.language not in known and not b.title]
+    # YAML of the generated pages is held to its schema by tests of its own.
+    written = [d for d in DOCUMENTS if d.parent != reference.FOLDER]
+    odd = [b.place for d in written for b in blocks(d) if b.language not in known and not b.title]
     assert odd == []
 
 
