@@ -1,5 +1,7 @@
 """The line of a mistake with its caret: where it stands, how it is cut, what it does not show."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from aidn_pipeline.config.syntax import unreadable
 from aidn_pipeline.config.text import read_mapping
 from aidn_pipeline.errors import (
     AidnError,
+    BudgetExceeded,
     ConfigError,
     ConfigProblems,
     UnknownKey,
@@ -138,3 +141,23 @@ def test_a_link_that_leads_out_of_its_folder_is_refused(load: Load, write: Write
     assert load(recipe="nlp/near").seed == 7
     with pytest.raises(ConfigError, match="leads out of its folder"):
         load(recipe="nlp/link")
+
+
+@pytest.mark.parametrize("depth", [70, 900, 50_000])
+def test_a_text_that_is_too_deep_is_told_with_its_line(
+    load: Load, write: Write, depth: int
+) -> None:
+    write("recipes/deep.yaml", "defaults:\n  - /toy\nname: " + "[" * depth + "]" * depth + "\n")
+    with pytest.raises(BudgetExceeded) as caught:
+        load(recipe="deep")
+    assert caught.value.where.startswith("recipes/deep.yaml")
+
+
+def test_thousands_of_mistakes_are_told_as_fast_as_they_are_found(load: Load, write: Write) -> None:
+    keys = "".join(f"k{n}: 1\n" for n in range(4_000))
+    write("recipes/many.yaml", f"defaults:\n  - /toy\n{keys}")
+    before = time.process_time()
+    with pytest.raises(ConfigProblems) as caught:
+        load(recipe="many")
+    assert time.process_time() - before < 3
+    assert len(caught.value.problems) == 4_000
