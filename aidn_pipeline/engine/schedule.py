@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from statistics import median
 
 from aidn_pipeline.core.pipeline import Claim
 
@@ -90,8 +89,9 @@ def urgencies(
         needs: what each stage needs; every stage stands after what it needs.
         seconds: that each took the last time; one that is not known counts as the median.
     """
-    known = [s for s in seconds.values() if s is not None]
-    unknown = median(known) if known else UNKNOWN_S
+    known = sorted(s for s in seconds.values() if s is not None)
+    # The upper one of two: `statistics` brings fractions and decimals with it, at every plan.
+    unknown = known[len(known) // 2] if known else UNKNOWN_S
     behind = dict.fromkeys(needs, 0.0)
     found: dict[str, float] = {}
     for name in reversed(list(needs)):
