@@ -27,6 +27,7 @@ BARE = re.compile(r"(?<![\w-])--[a-z-]+")
 """A flag that is named without a line of its own."""
 CHANGES = "change"
 """Stands for keys and values in what a verb takes."""
+STANDS_FOR: dict[str, str] = {"recipe=": "recipe", "key=value": CHANGES}
 LONGEST = 70
 
 Row = tuple[str, str, str]
@@ -75,8 +76,9 @@ def _takes(text: str) -> Iterator[str]:
     """What stands in a usage line for something that can be listed."""
     usage = " ".join(line for line in text.splitlines() if line.startswith("aidn-run "))
     usage = re.sub(r"--[a-z-]+ [\w|]+", "", usage)
-    for word in dict.fromkeys(re.findall(r"recipe=|key=value|\b[A-Z]+\b", usage)):
-        yield {"recipe=": "recipe", "key=value": CHANGES}.get(word, word)
+    words: list[str] = re.findall(r"recipe=|key=value|\b[A-Z]+\b", usage)
+    for word in dict.fromkeys(words):
+        yield STANDS_FOR.get(word, word)
 
 
 def _literals(verb: str, text: str) -> Iterator[str]:

@@ -260,6 +260,8 @@ def entry_of(item: Node, group: str = "") -> InputDefault:
     if not set(words) <= {"optional", "override"} or not _is_option(value):
         raise _unreadable(item)
     group, _, package = target.partition("@")
+    if not group:
+        raise _unreadable(item)
     return GroupDefault(
         group=group,
         value=value,

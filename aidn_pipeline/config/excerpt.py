@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from aidn_pipeline.config.caret import Span, draw
-from aidn_pipeline.config.syntax import OVERRIDE
+from aidn_pipeline.config.syntax import MAX_DEPTH, OVERRIDE
 from aidn_pipeline.config.text import LOADER
 from aidn_pipeline.errors import (
     ConfigProblems,
@@ -24,6 +24,8 @@ from aidn_pipeline.errors import (
 
 RECIPE = "recipe="
 MISSING = "???"
+MOST = 1_000
+"""Keys and items of one line among which a mistake is looked for."""
 QUOTED = re.compile(r"`([^`]+)`|'([^']+)'")
 PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")
 
@@ -39,6 +41,25 @@ class _Entry:
     is_single: bool
 
 
+class _Text:
+    """A file: its lines, and what stands in each; looked at once, for however many mistakes."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.splitlines()
+        self._text = text
+        self._entries: dict[int, list[_Entry]] | None = None
+
+    def entries(self, line: int) -> list[_Entry]:
+        """The keys and items of a line, counted from 1."""
+        if self._entries is None:
+            self._entries = {}
+            for entry in _entries(self._text):
+                here = self._entries.setdefault(entry.line + 1, [])
+                if entry.path and len(here) < MOST:
+                    here.append(entry)
+        return self._entries.get(line, [])
+
+
 def point(problem: FoundBeforeStart, texts: Mapping[str, str]) -> FoundBeforeStart:
     """Gives problems their excerpts, and several of them the order of the files.
 
@@ -46,18 +67,23 @@ def point(problem: FoundBeforeStart, texts: Mapping[str, str]) -> FoundBeforeSta
         problem: one or several; one that has an excerpt keeps it.
         texts: of the files that were read, by the names that messages have for them.
     """
+    _give(problem, {name: _Text(text) for name, text in texts.items()})
     if isinstance(problem, ConfigProblems):
-        for one in problem.problems:
-            point(one, texts)
         files = list(texts)
         problem.problems = tuple(sorted(problem.problems, key=lambda p: _rank(p.where, files)))
         # What programs get of several is the place and the remedy of the first.
         problem.where, problem.remedy = problem.problems[0].where, problem.problems[0].remedy
         problem.problem = "; ".join(one.problem for one in problem.problems)
         problem.places = _places(problem.problems)
+    return problem
+
+
+def _give(problem: FoundBeforeStart, texts: Mapping[str, _Text]) -> None:
+    if isinstance(problem, ConfigProblems):
+        for one in problem.problems:
+            _give(one, texts)
     elif problem.excerpt is None and problem.where:
         problem.excerpt = _excerpt(problem, texts)
-    return problem
 
 
 def _places(problems: Sequence[FoundBeforeStart]) -> str:
@@ -89,18 +115,17 @@ def _parts(where: str) -> tuple[str, str]:
     return (place, path) if place and where.endswith(")") else (where, "")
 
 
-def _excerpt(problem: FoundBeforeStart, texts: Mapping[str, str]) -> str:
+def _excerpt(problem: FoundBeforeStart, texts: Mapping[str, _Text]) -> str:
     place, path = _parts(problem.where)
     if place.startswith((OVERRIDE, RECIPE)):
-        text = place.removeprefix(OVERRIDE)
-        return draw("", text, _in_argument(text, problem))
+        argument = place.removeprefix(OVERRIDE)
+        return draw("", argument, _in_argument(argument, problem))
     found = PLACE.fullmatch(place)
-    lines = texts[found["file"]].splitlines() if found and found["file"] in texts else []
-    number = int(found["line"]) if found else 0
-    if not 1 <= number <= len(lines):
+    text, number = (texts.get(found["file"]), int(found["line"])) if found else (None, 0)
+    if text is None or not 1 <= number <= len(text.lines):
         return ""
-    line = lines[number - 1]
-    entry = _entry(texts[str(found and found["file"])], number, path, problem)
+    line = text.lines[number - 1]
+    entry = _entry(text.entries(number), path, problem)
     return draw(str(number), line, _in_line(line, entry, problem))
 
 
@@ -150,14 +175,13 @@ def _is_word(text: str) -> bool:
     return text[-1:].isalnum()
 
 
-def _entry(text: str, line: int, path: str, problem: FoundBeforeStart) -> _Entry | None:
-    here = [entry for entry in _entries(text) if entry.path and entry.line == line - 1]
+def _entry(here: list[_Entry], path: str, problem: FoundBeforeStart) -> _Entry | None:
     if not here:
         return None
     words = {found[1] or found[2] for found in QUOTED.finditer(problem.problem)}
     if isinstance(problem, UnknownComponent):
         # The place of a component is its `use:`, of which the path may say nothing.
-        here.sort(key=lambda entry: entry.path[-1:] != ("use",))
+        here = sorted(here, key=lambda entry: entry.path[-1:] != ("use",))
     wanted = path.split(".") if path else []
     return max(here, key=lambda entry: (_alike(entry, wanted), _of(entry, words)))
 
@@ -193,6 +217,9 @@ def _entries(text: str) -> list[_Entry]:
 def _walk(
     event: Any, events: Iterator[Any], path: tuple[str, ...], key: Any, found: list[_Entry]
 ) -> None:
+    if len(path) > MAX_DEPTH:
+        # Refused as such; what stands in front of it has its places.
+        raise yaml.YAMLError
     begins, at = event.start_mark.line, len(found)
     start = begins if key is None else key.start_mark.line
     found.append(_Entry(start, path, _span(key, key) if key else None, None, is_single=True))
