@@ -164,13 +164,14 @@ class Crowd:
             found = self._rows()
             store.records.rebuild()
         if found != (anew := self._rows()):
-            yield f"the index has {len(found[0])} rows, made anew {len(anew[0])}"
+            counts, again = (list(map(len, rows)) for rows in (found, anew))
+            yield f"the tables of the index have {counts} rows, made anew {again}"
 
     def _rows(self) -> list[Any]:
         with closing(sqlite3.connect(self.yard.project / ".aidn" / "index.sqlite")) as db:
             return [
                 sorted(db.execute(f"SELECT * FROM {name}"), key=repr)
-                for name in ("line", "covered")
+                for name in ("stage", "fact", "covered")
             ]
 
     def _twice(self) -> Iterator[str]:

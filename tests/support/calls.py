@@ -124,7 +124,13 @@ class Command:
         drive = folder / "drive"
         if self.final and (drive / self.final).exists():
             return 0
-        os.environ |= {"AIDN_TRUST": "1", "XDG_CONFIG_HOME": str(drive / "config")}
+        # Compiled modules are of no project: what is left is compared file by file.
+        sys.dont_write_bytecode = True
+        os.environ |= {
+            "AIDN_TRUST": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "XDG_CONFIG_HOME": str(drive / "config"),
+        }
         sys.path[:] = [path for path in sys.path if path]
         place = folder / "project" / "said"
         with chdir(drive), place.open("w") as said, redirect_stdout(said), redirect_stderr(said):
@@ -148,7 +154,7 @@ class Command:
         }
         home = drive / ".aidn"
         # Their names hold the folder's own path.
-        cache = [path.suffix for path in (home / "cache").glob("*")]
+        cache = sorted(path.suffix for path in (home / "cache").glob("*"))
         trusted = len(list(drive.glob("config/aidn/trust/*")))
         return {
             "files": files,

@@ -103,7 +103,7 @@ class Yard:
         store = self.project / ".aidn"
         inside = [p for part in ("work", "tmp", "quarantine") for p in (store / part).glob("*")]
         outside = [*self.project.rglob(".*.new"), *self.project.rglob(".*.old")]
-        known = {"format.json", "locks", "journal", "index.sqlite", "objects", "cache"}
+        known = {"format.json", "locks", "journal", "index.sqlite", "objects", "cache", "schemas"}
         known |= {"work", "tmp", "quarantine"}
         strange = [p for p in store.iterdir() if p.name not in known]
         return sorted(str(p.relative_to(self.project)) for p in [*inside, *outside, *strange])
