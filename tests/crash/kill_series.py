@@ -47,6 +47,8 @@ RUN = re.compile(r"^run (\S+): ", re.MULTILINE)
 KEPT = re.compile(r"^(.*): (step|kept) (\d+)$")
 TARGETS: tuple[Target, ...] = ("group", "runner", "worker")
 PROCESSES = "run.executor=processes"
+PLANTED = 60
+"""Kills that a planted fault is looked for in; brief stages leave little time to hit it."""
 
 
 TWO_TRIALS = ("stages.tune.num_trials=2", "trainer.epochs=2", "~stages.register.gate")
@@ -329,9 +331,10 @@ def main() -> None:
     parser.add_argument("--calibrate", action="store_true")
     options = parser.parse_args()
     if options.calibrate:
-        found = calibrate(12)
+        found = calibrate(PLANTED)
         for name, count in found.items():
-            print(f"{name}: {f'found by kill {count}' if count else 'NOT FOUND in 12 kills'}")
+            ended = f"found by kill {count}" if count else f"NOT FOUND in {PLANTED} kills"
+            print(f"{name}: {ended}")
         raise SystemExit(not all(found.values()))
     rows = series(options.only or usual, options.kills, options.results, first=options.first)
     print(told(rows))
