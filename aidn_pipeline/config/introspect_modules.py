@@ -24,6 +24,8 @@ from aidn_pipeline.errors import AidnError, ConfigError
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a request; what the modules print goes to stderr."""
     os.chdir(request["root"])
+    # An edit within the second would be taken for what is compiled here.
+    sys.dont_write_bytecode = True
     sys.path[:0] = request["paths"]
     try:
         with contextlib.redirect_stdout(sys.stderr):

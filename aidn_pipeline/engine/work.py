@@ -249,6 +249,8 @@ def prepare(place: Mapping[str, Any]) -> Index:
     Args:
         place: as `place_of` gives it.
     """
+    # An edit within the second would be taken for what is compiled here.
+    sys.dont_write_bytecode = True
     sys.path[:] = place["paths"]
     return _read_index(str(place["index"]))
 

@@ -59,6 +59,9 @@ class Workspace:
         index = load_index(project)
         refresh(project, index)
         if needs_trust(project):
+            # Python takes compiled code for current whose source has the same size and second: an
+            # edit right after an import would not be seen, so none is left of what is edited.
+            sys.dont_write_bytecode = True
             # Trusted, or `load_index` would have refused: its modules may be imported by name.
             for path in reversed(project.import_paths):
                 if str(path) not in sys.path:
