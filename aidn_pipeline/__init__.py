@@ -14,8 +14,6 @@ Names are loaded when they are first used, so importing the package costs next t
 checkers read `__init__.pyi`.
 """
 
-import importlib
-
 __version__ = "0.1.0"
 
 _PUBLIC = {
@@ -61,7 +59,8 @@ def __getattr__(name: str) -> object:
     """A public name, imported when it is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    # Importing `importlib` would take a tenth of what an empty program does.
+    value = getattr(__import__(_HOMES[name], fromlist=[name]), name)
     globals()[name] = value
     return value
 

@@ -126,7 +126,9 @@ def cpu_seconds(command: list[str], folder: Path) -> float:
     Raises:
         SystemExit: with 2 if the command fails.
     """
-    quiet = {"AIDN_TRUST": "1", "NO_COLOR": "1", "HAMILTON_TELEMETRY_ENABLED": "false"}
+    # What an up-to-date answer from memory costs is told by `startup.py`.
+    quiet = {"AIDN_MEMO": "0", "AIDN_TRUST": "1", "NO_COLOR": "1"}
+    quiet["HAMILTON_TELEMETRY_ENABLED"] = "false"
     environment = os.environ | quiet
     environment.pop("AIDN_HOME", None)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,10 +1,8 @@
 """The verbs and their help, as plain text: printing it imports nothing else."""
 
-from typing import NamedTuple
 
-
-class Word(NamedTuple):
-    """A verb.
+class Word:
+    """A verb. A plain class: `typing` and `dataclasses` cost as much as an empty program.
 
     Attributes:
         module: that has its `main`.
@@ -12,9 +10,12 @@ class Word(NamedTuple):
         help: printed for `aidn-run VERB --help`.
     """
 
-    module: str
-    line: str
-    help: str
+    __slots__ = ("help", "line", "module")
+
+    def __init__(self, module: str, line: str, help: str) -> None:  # noqa: A002 - as its attribute
+        self.module = module
+        self.line = line
+        self.help = help
 
 
 HELP_RUN = """\
