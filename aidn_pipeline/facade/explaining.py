@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from aidn_pipeline.config.indexes import outlines_of
+from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.outline import changed_parts, recalled
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.core.artifact import Artifact
@@ -373,11 +374,10 @@ def history(record: Mapping[str, Any], store: Store, stage: str) -> History:
     facts = record["facts"]
     known = list(facts.get("order", record["stages"]))
     if stage not in known:
-        near = get_close_matches(stage, known, 1)
         raise UsageError(
             f"run {record['run']} had no stage {stage!r}",
             where=f"aidn-run why {stage} --run {record['run']}",
-            remedy=f"did you mean `{near[0]}`?" if near else f"its stages: {', '.join(known)}",
+            remedy=nearest(stage, known, noun="its stages"),
         )
     fingerprint = record["stages"].get(stage)
     made = store.records.stage(fingerprint) if fingerprint else None
