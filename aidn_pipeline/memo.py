@@ -163,9 +163,14 @@ def of_variable(name: str) -> bytes:
     return b"E %b %b" % (_value_of(os.fsencode(name)), os.fsencode(name))
 
 
-def _folder() -> str:
+def cache_folder() -> str:
+    """The user's own folder for what can be made anew."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "aidn", "memo")
+    return os.path.join(base, "aidn")
+
+
+def _folder() -> str:
+    return os.path.join(cache_folder(), "memo")
 
 
 def _place(arguments: list[str]) -> str:

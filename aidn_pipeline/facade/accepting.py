@@ -105,7 +105,7 @@ def accept(
         held = set[str]()
         for one in waiting:
             _lock(one, store, locks, held)
-        accepted = [_record(one, store, project, given) for one in waiting]
+        accepted = [_record(one, store, given) for one in waiting]
         # One group of lines: all of them or none, whatever ends this process.
         store.records.flush()
     return accepted
@@ -206,9 +206,9 @@ def _sure(one: Explanation) -> tuple[Identity, StageRecord]:
     return one.identity, one.before
 
 
-def _record(one: Explanation, store: Store, project: Project, given: Mapping[str, Any]) -> Accepted:
+def _record(one: Explanation, store: Store, given: Mapping[str, Any]) -> Accepted:
     identity, before = _sure(one)
-    parts = parts_of(one.differences, project)
+    parts = parts_of(one.differences)
     changes = [in_words(difference, parts) for difference in one.differences]
     of = before.accepted["of"] if before.accepted else before.fingerprint
     record = StageRecord(

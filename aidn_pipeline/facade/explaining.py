@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from aidn_pipeline.config.indexes import outlines_of
+from aidn_pipeline.config.indexes import outlines
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.outline import changed_parts, recalled
 from aidn_pipeline.config.project import Project
@@ -298,9 +298,9 @@ def _asked(
     return hashed, dict(extendable(index, component, stage.stage))
 
 
-def parts_of(found: Sequence[Difference], project: Project) -> dict[str, list[str]]:
+def parts_of(found: Sequence[Difference]) -> dict[str, list[str]]:
     """Names of the functions, classes and methods that changed, by file, as far as known."""
-    folder, parts = outlines_of(project), dict[str, list[str]]()
+    folder, parts = outlines(), dict[str, list[str]]()
     for one in found:
         for file in one.files:
             old, new = one.old.get(file), one.new.get(file)
