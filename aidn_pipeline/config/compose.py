@@ -92,7 +92,7 @@ def compose(
     known = {name for layer in layers for name in roots(layer.config.body)}
     steps: list[tuple[Override | None, Node]] = [(None, tree)]
     tree, pinned = _apply(steps, overrides, known, library, problems)
-    problems = [*found, *problems, *_unreferenced(tree, known | roots(tree))]
+    problems = [*found, *problems, *_unreferenced(tree, known | roots(tree), overrides, library)]
     notes = [
         f"{layer.config.file} hides the shipped {library.shown(ours)}"
         for layer in layers
@@ -158,17 +158,41 @@ def _apply(
     return application.tree, pinned
 
 
-def _unreferenced(tree: Node, known: set[str]) -> list[FoundBeforeStart]:
+def _unreferenced(
+    tree: Node, known: set[str], overrides: Sequence[Override], library: Library
+) -> list[FoundBeforeStart]:
     if tree.get("stages") is None:
         return []  # Told as what it is: a recipe without stages.
+    picked = {override.key: override for override in overrides if override.kind == "choice"}
     return [
-        UnknownKey(
-            f"nothing in this recipe refers to `{key}`",
-            where=f"{node.origin} ({key})",
-            remedy=f"did you mean `{near[0]}`?"
-            if (near := get_close_matches(key, [*ROOT_KEYS, *known], 1))
-            else f"refer to it as `${{{key}}}` where it is meant, or remove it",
-        )
+        _unused_option(picked[key], tree, library)
+        if key in picked
+        else _unused_key(key, node, known)
         for key, node in tree.value.items()
         if key not in ROOT_KEYS and key not in known
     ]
+
+
+def _unused_key(key: str, node: Node, known: set[str]) -> FoundBeforeStart:
+    near = get_close_matches(key, [*ROOT_KEYS, *known], 1)
+    return UnknownKey(
+        f"nothing in this recipe refers to `{key}`",
+        where=f"{node.origin} ({key})",
+        remedy=f"did you mean `{near[0]}`?"
+        if near
+        else f"refer to it as `${{{key}}}` where it is meant, or remove it",
+    )
+
+
+def _unused_option(picked: Override, tree: Node, library: Library) -> FoundBeforeStart:
+    """An option from the command line of a group of which nothing in the recipe takes one."""
+    group, name = picked.key, picked.value
+    remedy = "leave it out, or pick a pipeline with a stage that takes it"
+    for key, node in tree.value.items():
+        use = node.get("use") if node.is_mapping else None
+        spec = library.index.get(key, str(use.value)) if use is not None else None
+        if spec is not None and spec.field(f"{group}s") is not None:
+            remedy = f"give it a name there: `{group}@{key}.{group}s.{name}={name}`"
+    return UnknownKey(
+        f"nothing in this recipe refers to `{group}`", where=picked.origin, remedy=remedy
+    )

@@ -249,6 +249,16 @@ def _stage(cell: Cell, composed: Composed, checker: Checker) -> StageSpec | None
             )
         )
         return None
+    pipeline = next((o for o in composed.overrides if o.key == "pipeline"), None)
+    if node.get("use") is None and pipeline is not None:
+        checker.report(
+            UnknownKey(
+                f"`{pipeline.written}` has no stage {name!r}, and nothing says what it would be",
+                where=where(node),
+                remedy=f"leave the stage out with `~stages.{name}`, or keep the recipe's pipeline",
+            )
+        )
+        return None
     given = checker.component("stage", node, skip=STAGE_KEYS)
     if given is None:
         return None
