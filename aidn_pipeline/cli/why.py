@@ -246,6 +246,9 @@ def _past(told: History, parts: Mapping[str, Sequence[str]]) -> Iterator[str]:
         before = told.before.observed.get("run") if told.before else None
         yield f"  against the result of run {before}" if before else "  against the result before"
     yield from grid(list(_rows(told.differences, parts)), indent="  ")
+    if any(one.kind == "config" and not one.origin for one in told.differences):
+        yield "  note: a run records values, not the lines of files that they stood in then;"
+        yield "        where one stands now: `aidn-run blame KEY recipe=NAME`"
 
 
 def _did(told: History) -> str:

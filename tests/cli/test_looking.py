@@ -51,6 +51,20 @@ def test_a_lock_is_all_that_lock_writes(mill, say):
     assert sorted(set(files(mill)) - set(before)) == ["recipes/small.lock"]
 
 
+def test_each_recipe_has_a_lock_of_its_own_that_frozen_is_held_against(mill, say):
+    (mill / "recipes/other.yaml").write_text((mill / "recipes/small.yaml").read_text())
+    assert say("lock", "recipe=small")[0] == 0
+    first = (mill / "recipes/small.lock").read_bytes()
+    assert say("lock", "recipe=other", "stages.count.by=6")[0] == 0
+    assert (mill / "recipes/small.lock").read_bytes() == first
+    assert say("recipe=small", "--frozen", "--plan")[0] == 0
+    assert say("recipe=other", "stages.count.by=6", "--frozen", "--plan")[0] == 0
+    code, _, err = say("recipe=other", "--frozen", "--plan")
+    assert code == 2
+    assert "stages.count.by 6 -> 5" in err
+    assert "recipes/other.lock" in err
+
+
 def test_a_run_writes_the_schemas_of_a_project_with_components(mill, say):
     code, _, err = say("recipe=small")
     assert code == 0, err

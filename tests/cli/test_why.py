@@ -121,6 +121,18 @@ def test_why_a_finished_run_ran_is_told_from_its_record(project, say):
     assert "it was not run before" in say("why", "text", "--run", "last~1")[1]
 
 
+def test_why_a_finished_run_ran_says_that_it_cannot_name_the_line_of_an_edited_file(project, say):
+    recipe = project / "recipes" / "plain.yaml"
+    recipe.write_text(recipe.read_text().replace("{use: parts, ", "{use: parts, count: 9, "))
+    run_again(project)
+    out = say("why", "parts", "--run", "last")[1].splitlines()
+    assert out[2] == "  count  8 -> 9"
+    assert out[3].startswith("  note: a run records values, not the lines of files")
+    assert out[4].endswith("`aidn-run blame KEY recipe=NAME`")
+    run_again(project, "stages.parts.count=10")
+    assert "note:" not in say("why", "parts", "--run", "last")[1]
+
+
 def test_a_forced_stage_of_a_finished_run_says_so(project, say):
     run_again(project, "--force", "parts")
     assert say("why", "parts", "--run", "last")[1].rstrip().endswith("run: forced")
