@@ -130,7 +130,15 @@ LINES = [
     {"kind": "gc", "key": "g", "value": {"verb": "remove", "stages": [ID], "at": 1.0}},
 ]
 ENTRIES = [
-    {"kind": "attempt", "number": 1, "fingerprint": ID, "pid": 1, "host": "h", "started": 1.0},
+    {
+        "kind": "attempt",
+        "number": 1,
+        "fingerprint": ID,
+        "run": "r",
+        "pid": 1,
+        "host": "h",
+        "started": 1.0,
+    },
     {"kind": "checkpoint", "number": 1, "info": {"epoch": 1}, "files": {"state": [ID, 3]}},
     {"kind": "retain", "keep": [1]},
     {"kind": "finish", "trial": 1},
