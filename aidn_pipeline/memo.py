@@ -182,6 +182,9 @@ def of_variable(name: str) -> bytes:
 
 def _folder() -> str:
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    if not os.path.isabs(base):
+        # Of a user without a home, or a mistake: nothing is left in the working folder.
+        raise FileNotFoundError(base)
     return os.path.join(base, "aidn", "memo")
 
 

@@ -265,6 +265,18 @@ def test_another_installed_package_is_seen(desk: Desk, tmp_path: Path):
     shutil.rmtree(packages)
 
 
+@pytest.mark.parametrize("cache", ["relative", ""])
+def test_nothing_is_written_below_the_working_folder(
+    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    monkeypatch.setenv("HOME", "~")  # what `~` is for a user without a home
+    monkeypatch.chdir(tmp_path)
+    memos.keep(["recipe=words"], [memos.of_nothing("/nowhere")], "said")
+    assert list(tmp_path.iterdir()) == []
+    assert memos.recall(["recipe=words"]) is None
+
+
 def test_another_folder_is_another_command(desk: Desk):
     inner = desk.folder / "recipes"
     assert "reused" in desk.say(cwd=inner)
