@@ -45,8 +45,8 @@ from tools import Tool, tools
 LIMITS = {
     ("aidn-run, plain script", "rerun", 5): {"bare": 1.25, "doit": 1 / 5, "dvc": 1 / 35},
     ("aidn-run", "rerun", 5): {"bare": 1.9},
+    ("aidn-run, plain script", "rerun", 1000): {"bare": 1.8},
     ("aidn-run", "rerun", 1000): {
-        "bare": 1.8,
         "doit": 1 / 4,
         "kedro": 1 / 4,
         "snakemake": 1 / 50,
