@@ -52,7 +52,7 @@ LIMITS = {
         "snakemake": 1 / 50,
         "dvc": 1 / 50,
     },
-    ("aidn-run", "plan", 100): {"snakemake": 1 / 3},
+    ("aidn-run, plain script", "plan", 100): {"snakemake": 1 / 3},
     ("aidn-run", "plan", 1000): {"snakemake": 1 / 3},
 }
 """How many times another's CPU seconds ours may take, of the same job."""
