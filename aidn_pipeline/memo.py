@@ -180,12 +180,15 @@ def of_variable(name: str) -> bytes:
     return b"E %b %b" % (_value_of(os.fsencode(name)), os.fsencode(name))
 
 
-def _folder() -> str:
+def cache_folder() -> str:
+    """The user's own folder for what can be made anew; one that cannot be, of a user without."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    if not os.path.isabs(base):
-        # Of a user without a home, or a mistake: nothing is left in the working folder.
-        raise FileNotFoundError(base)
-    return os.path.join(base, "aidn", "memo")
+    # Of a user without a home, or by a mistake: nothing is left in the working folder.
+    return os.path.join(base if os.path.isabs(base) else os.devnull, "aidn")
+
+
+def _folder() -> str:
+    return os.path.join(cache_folder(), "memo")
 
 
 def _place(arguments: list[str]) -> str:

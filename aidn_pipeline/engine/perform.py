@@ -82,6 +82,8 @@ class Performer:
         self._fresh = fresh
         self._begun = set[str]()
         """Families that were worked on."""
+        self._reused: dict[str, dict[str, None]] = {}
+        """Nested work that another run did, by the stage whose it is."""
         self._store = store
         self._index = index
         self._project = project
@@ -132,7 +134,7 @@ class Performer:
             self._begun.add(identity.family)
             before = None if force else self._continued(identity)
             action: Action = "resume" if work.progress or before else "run"
-            work.begin(identity.fingerprint)
+            work.begin(identity.fingerprint, self._run)
             try:
                 outputs, observed = self._run_stage(name, effective, inputs, work, before)
                 _still(identity, identified, name)
@@ -142,6 +144,11 @@ class Performer:
                 if not work.progress:
                     self._store.scratch.discard(work.folder)
                 raise
+            # What other runs did for it stays as long as this one does.
+            if earlier := sorted(work.runs - {self._run}):
+                observed["continues"] = earlier
+            if reused := self._reused.pop(name, None):
+                observed["reused"] = [*reused]
             if parent:
                 observed["parent"] = parent
             if tries > 1:
@@ -256,6 +263,8 @@ class Performer:
         for job in jobs:
             self._stop.check()
             done = self.perform(job.label, job.stage, job.stage, job.inputs, parent=parent)
+            if done.record.observed.get("run") != self._run:
+                self._reused.setdefault(parent, {})[done.record.fingerprint] = None
             yield done.record.outputs
 
     def _commit(

@@ -20,6 +20,7 @@ from aidn_pipeline.engine.executors.choice import INLINE, open_executor, refuse_
 from aidn_pipeline.engine.loop import StageLoop
 from aidn_pipeline.engine.outcome import RunResult, StageResult
 from aidn_pipeline.engine.plan import Planner, last_records
+from aidn_pipeline.engine.sources import Imported
 from aidn_pipeline.engine.stopping import StopFlag, listening
 from aidn_pipeline.engine.telling import Telling
 from aidn_pipeline.engine.work import Opened, perform_task, place_of
@@ -137,7 +138,8 @@ class Run:
         self._emit(Notice(text=text, level="warning"))
 
     def _open(self, cores: float) -> Executor:
-        opened = Opened(self._store, self._index)
+        imported = Imported(self._index, self._project) if self._kind == INLINE else None
+        opened = Opened(self._store, self._index, imported)
         work = partial(perform_task, emit=self._emit, stop=self._stop, opened=opened)
         return open_executor(self._kind, work=work, stop=self._stop, cores=cores)
 

@@ -17,7 +17,7 @@ from aidn_pipeline.core.stage import Description
 from aidn_pipeline.engine.budget import VISIBLE
 from aidn_pipeline.engine.fingerprint import Inputs, components
 from aidn_pipeline.engine.perform import Performer
-from aidn_pipeline.engine.sources import refuse_changed, sources_of
+from aidn_pipeline.engine.sources import Imported, refuse_changed, sources_of
 from aidn_pipeline.engine.stopping import StopFlag
 from aidn_pipeline.errors import StageDied
 from aidn_pipeline.store.disk import typed
@@ -28,10 +28,15 @@ OURS = __name__.partition(".")[0]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A store and an index that are open in this process."""
+    """A store and an index that are open in this process.
+
+    Attributes:
+        imported: the project's code in this process, where it is there for more than one stage.
+    """
 
     store: Store
     index: Index
+    imported: Imported | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +168,8 @@ def perform_task(
     """
     work = StageWork.from_json(payload)
     if opened is not None:
+        if opened.imported is not None:
+            opened.imported.bring(work.name, work.effective)
         return _perform(work, emit, stop, opened).to_json()
     place = work.place
     index = prepare(place)

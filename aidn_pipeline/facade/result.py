@@ -1,6 +1,5 @@
 """The result of a run: what was made, what it measured, and the door to inference."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,6 @@ from aidn_pipeline.engine.plan import Plan
 from aidn_pipeline.errors import (
     AidnError,
     ModelNotFound,
-    NewerFormat,
     UnknownComponent,
     UsageError,
 )
@@ -44,11 +42,11 @@ from aidn_pipeline.facade.runs import (
     provenance_recorded,
     stage_results,
 )
+from aidn_pipeline.facade.saved import FORMAT, read_saved, saved_text
 from aidn_pipeline.facade.servable import BATCH_SIZE, Servable
 from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.disk import typed
 
-FORMAT = 1
 SHOWN = 12
 """Metrics that a notebook shows."""
 
@@ -287,8 +285,7 @@ class AiModelResult:
                     place = fresh / "bundle" / file.relative_to(source)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(file, place)
-                text = json.dumps(value, indent=2) + "\n"
-                (fresh / "result.json").write_text(text, encoding="utf-8")
+                (fresh / "result.json").write_text(saved_text(value), encoding="utf-8")
                 fresh.rename(target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -306,23 +303,10 @@ class AiModelResult:
         Raises:
             ModelNotFound: if there is no saved result.
             NewerFormat: if a later release wrote it.
+            CorruptObject: if a bit of it is not as it was written.
         """
         folder = Path(path).absolute()
-        try:
-            value = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-            found = value["format"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
-            raise ModelNotFound(
-                f"there is no saved result: {problem}",
-                where=str(folder / "result.json"),
-                remedy="name a folder that `AiModelResult.save` wrote",
-            ) from problem
-        if found != FORMAT:
-            raise NewerFormat(
-                f"a saved result of format {found}, this release reads {FORMAT}",
-                where=str(folder / "result.json"),
-                remedy="use the release that wrote it",
-            )
+        value = read_saved(folder / "result.json")
         try:
             loaded = cls._from_json(value, folder)
         except (KeyError, TypeError, AttributeError, ValueError, AssertionError) as problem:

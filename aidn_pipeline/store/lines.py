@@ -111,6 +111,7 @@ _STAGE = _exactly(
                 "seconds": _number,
                 "started": _number,
                 **dict.fromkeys(("run", "stage", "parent", "host"), _text),
+                **dict.fromkeys(("continues", "reused"), _texts),
                 "accepted": _ACCEPTED,
             },
         ),
@@ -157,7 +158,7 @@ _CHECKPOINT = _with(
 ENTRY: Mapping[str, Check] = {
     "attempt": _with(
         {"number": is_size, "fingerprint": _text},
-        {"pid": is_size, "host": _text, "started": _number},
+        {"run": _text, "pid": is_size, "host": _text, "started": _number},
     ),
     "checkpoint": _CHECKPOINT,
     "retain": _with({"keep": _list_of(is_size)}),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aidn_pipeline.errors import CorruptObject
-from aidn_pipeline.store.facts import Contents, Facts, ids_in, input_ids, record_ids
+from aidn_pipeline.store.facts import Contents, Facts, ids_in, input_ids, record_ids, stage_name
 from aidn_pipeline.store.journal import scan
 from aidn_pipeline.store.pins import pinned
 from aidn_pipeline.store.store import Store
@@ -137,10 +137,23 @@ class _Marks:
             self.run(target, why)
 
     def run(self, run: str, why: str) -> None:
-        """Marks what a run did or reused, and the nested work that it did."""
+        """Marks what a run did or reused, and the nested work that it did or went on with."""
         self.runs.add(run)
-        for fingerprint in (*self._facts.runs[run]["stages"].values(), *self._by_run.get(run, ())):
+        done = self._by_run.get(run, ())
+        for fingerprint in (*self._facts.runs[run]["stages"].values(), *done):
             self._stage(fingerprint, why)
+        for fingerprint in done:
+            for nested in self._nested_of_others(self._facts.stages[fingerprint]):
+                self._stage(nested, why)
+
+    def _nested_of_others(self, record: Mapping[str, Any]) -> Iterator[str]:
+        """Nested work of a stage that was done in earlier runs."""
+        yield from record["observed"].get("reused", ())
+        name = stage_name(record)
+        for run in record["observed"].get("continues", ()):
+            for nested in self._by_run.get(run, ()):
+                if self._facts.stages[nested]["observed"].get("parent") == name:
+                    yield nested
 
     def needed_by_the_living(self, pins: Iterable[str]) -> None:
         """Marks what is pinned: bytes, and work as a whole."""

@@ -60,8 +60,8 @@ class Work:
                 "work from its beginning",
             ) from error
 
-    def begin(self, fingerprint: str) -> None:
-        """Starts an attempt, and clears away what an interrupted one left half-written.
+    def begin(self, fingerprint: str, run: str = "") -> None:
+        """Starts an attempt of a run, and clears away what an interrupted one left half-written.
 
         The folder of new work is made by the first thing that is written there: most work that
         takes milliseconds writes nothing.
@@ -71,6 +71,7 @@ class Work:
             "kind": "attempt",
             "number": self.attempt,
             "fingerprint": fingerprint,
+            "run": run,
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "started": time.time(),
@@ -120,6 +121,11 @@ class Work:
     def entries(self) -> Sequence[Mapping[str, Any]]:
         """Everything appended so far, by earlier attempts too."""
         return tuple(self._entries)
+
+    @property
+    def runs(self) -> set[str]:
+        """Ids of the runs that made attempts, this one's too once it has written something."""
+        return {e["run"] for e in self._entries if e["kind"] == "attempt" and e.get("run")}
 
     @property
     def progress(self) -> int:

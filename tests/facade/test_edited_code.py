@@ -212,6 +212,36 @@ def test_a_package_edited_while_it_runs_is_told(project, edit):
     assert "edited_metric.plain in memory is not what its file says" in told[-1]
 
 
+class Editing:
+    """A listener that edits once a stage ended."""
+
+    def __init__(self, edit: Edit, after: str) -> None:
+        self._edit = edit
+        self._after = after
+
+    def on_event(self, event) -> None:
+        if isinstance(event, StageFinished) and event.stage == self._after:
+            self._edit("return 1.0", "return 2.0")
+
+
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_a_package_edited_before_a_stage_imports_it_makes_no_result(project, edit, executor):
+    builder = judged_by_name(project).configure(f"run.executor={executor}")
+    found = builder.listening(Editing(edit, "train")).build()
+    assert (found.status, found.stages["evaluate"].status) == ("failed", "failed")
+    assert "the code of stage 'evaluate' was edited while the run was going" in str(found.error)
+    assert "edited_metric.py" in found.error.where
+    again = judged_by_name(project).build().check()
+    assert again.metrics["m"] == 2.0
+    assert again.stages["train"].action == "reuse"
+
+
+def test_a_package_that_is_imported_may_be_edited_while_the_run_goes_on(project, edit):
+    importlib.import_module("edited_metric")
+    found = judged_by_name(project).listening(Editing(edit, "train")).build().check()
+    assert found.metrics["m"] == 1.0
+
+
 def test_a_package_edited_after_the_builder_was_made_is_read_as_it_is_now(project, edit):
     builder = judged_by_name(project)
     edit("return 1.0", "return 2.0")

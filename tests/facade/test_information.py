@@ -7,7 +7,9 @@ import pytest
 from support.command import QUICK
 
 from aidn_pipeline import AiModelBuilder, AiModelResult, ModelNotFound
+from aidn_pipeline.errors import AidnError, CorruptObject
 from aidn_pipeline.facade.notebook import html_table
+from aidn_pipeline.facade.saved import digest_of
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +78,41 @@ def test_a_damaged_saved_result_is_a_typed_error(result, tmp_path, key):
     folder = result.save(tmp_path / "kept")
     value = json.loads((folder / "result.json").read_text())
     del value[key]
+    value["digest"] = digest_of(value)
     (folder / "result.json").write_text(json.dumps(value))
     with pytest.raises(ModelNotFound, match=key):
+        AiModelResult.load(folder)
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_of_a_saved_result_is_named_or_changes_nothing(result, tmp_path, bit):
+    folder = result.save(tmp_path / "kept")
+    file = folder / "result.json"
+    sound, before = file.read_bytes(), AiModelResult.load(folder)
+    for at in range(bit, len(sound), max(1, len(sound) // 150)):
+        damaged = bytearray(sound)
+        damaged[at] ^= 1 << bit
+        file.write_bytes(damaged)
+        try:
+            loaded = AiModelResult.load(folder)
+        except AidnError as error:
+            found, sound_as = error.where, str(file)
+        else:
+            found, sound_as = told(loaded), told(before)
+        assert found == sound_as, at
+
+
+def told(result):
+    return json.dumps([result.to_json(), result.provenance.to_json()])
+
+
+@pytest.mark.parametrize("name", ["seconds", "metrics", "run"])
+def test_a_changed_value_of_a_saved_result_is_told_as_damage(result, tmp_path, name):
+    folder = result.save(tmp_path / "kept")
+    value = json.loads((folder / "result.json").read_text())
+    value[name] = {"accuracy": 1.0} if name == "metrics" else 7
+    (folder / "result.json").write_text(json.dumps(value))
+    with pytest.raises(CorruptObject, match="its digest says something else"):
         AiModelResult.load(folder)
 
 

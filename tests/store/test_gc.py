@@ -1,10 +1,16 @@
 """`gc`: what nothing needs goes, the least valuable first; what is needed stays; all undoable."""
 
+import os
+import signal
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.toys import INDEX, pipeline, stage, whole
 
+from aidn_pipeline.core.artifact import artifact_from_json
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.outcome import RunResult
 from aidn_pipeline.engine.plan import make_plan
@@ -221,6 +227,43 @@ def test_what_unfinished_work_names_stays(home):
         work.begin("b3:w")
         work.append({"kind": "finish", "outputs": {"file": {"digest": ref.digest, "size": 1}}})
     assert collected(home) == 0
+
+
+def test_trials_of_a_killed_run_stay_for_the_run_that_went_on_with_them(home):
+    tune = stage("tune", "tune", {"file": "start.file"}, steps=200)
+    spec = pipeline(stage("start", "write"), tune)
+    child = os.fork()
+    if child == 0:
+        ran(home, spec)
+        os._exit(0)
+    while len(trials(home)) < 2:
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert ran(home, spec).stages["tune"].action == "resume"
+    assert len({record["observed"]["run"] for record in trials(home)}) == 2
+    collected(home, keep_runs=1)
+    assert [outputs_stay(home, record) for record in trials(home)] == [True] * 3
+
+
+def test_trials_that_another_run_did_stay_for_the_run_that_reused_them(home):
+    for values in ([1, 2, 3], [1, 2]):
+        tune = stage("tune", "tune", {"file": "start.file"}, values=values)
+        ran(home, pipeline(stage("start", "write"), tune))
+    collected(home, keep_runs=1)
+    assert [outputs_stay(home, record) for record in trials(home)] == [True, True, False]
+
+
+def trials(home: Path) -> list[dict[str, Any]]:
+    if not home.exists():
+        return []
+    with Store.open(home) as store:
+        return [r for r in store.records.iterate("stage") if r["observed"].get("parent") == "tune"]
+
+
+def outputs_stay(home: Path, record: Mapping[str, Any]) -> bool:
+    with Store.open(home) as store:
+        return all(store.has(artifact_from_json(a)) for a in record["outputs"].values())
 
 
 def test_what_was_measured_stays_for_ever(home):

@@ -39,6 +39,7 @@ from aidn_pipeline.errors import AidnError, StoreError
 from aidn_pipeline.export.bundle import WEIGHTS, bundle_document, open_bundle
 from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.runs import ended, error_recorded, find_run, stage_results
+from aidn_pipeline.facade.saved import digest_of
 from aidn_pipeline.inputs.images import read_pixels
 from aidn_pipeline.store.check import check
 from aidn_pipeline.store.gc import Collector
@@ -129,7 +130,15 @@ LINES = [
     {"kind": "gc", "key": "g", "value": {"verb": "remove", "stages": [ID], "at": 1.0}},
 ]
 ENTRIES = [
-    {"kind": "attempt", "number": 1, "fingerprint": ID, "pid": 1, "host": "h", "started": 1.0},
+    {
+        "kind": "attempt",
+        "number": 1,
+        "fingerprint": ID,
+        "run": "r",
+        "pid": 1,
+        "host": "h",
+        "started": 1.0,
+    },
     {"kind": "checkpoint", "number": 1, "info": {"epoch": 1}, "files": {"state": [ID, 3]}},
     {"kind": "retain", "keep": [1]},
     {"kind": "finish", "trial": 1},
@@ -318,6 +327,12 @@ def _signed(value: Any) -> bytes:
         return sound_text(value)
     value.pop("digest", None)
     return sound_text({**value, "digest": digest_bytes(sound_text(value))})
+
+
+def _saved(value: Any) -> bytes:
+    if not isinstance(value, dict):
+        return sound_text(value)
+    return sound_text({**value, "digest": digest_of(value)})
 
 
 def _model() -> tuple[dict[str, Any], bytes]:
@@ -523,7 +538,9 @@ def readers(folder: Path) -> Mapping[str, Reader]:
         "overrides": Reader(_overrides, of_bytes([words])),
         "condition": Reader(_condition, of_bytes([condition])),
         "pyproject.toml": Reader(_settings, of_bytes([toml])),
-        "result.json": Reader(_result, either(of_bytes([sound_text(result)]), of_values([result]))),
+        "result.json": Reader(
+            _result, either(of_bytes([_saved(dict(result))]), of_values([result], _saved))
+        ),
         "rows": Reader(_rows, either(of_bytes(rows), of_values([[{"a": 1.5}, [1, 2]]]))),
         "row": Reader(_row, of_bytes([rows[0]])),
     }
