@@ -356,7 +356,7 @@ HELP = "\n".join(
     [
         HELP_RUN,
         "Verbs (`aidn-run VERB --help` says more; `aidn` is the same program):",
-        *(f"  {name:<8} {word.line}" for name, word in VERBS.items() if word.line),
+        *(f"  {name:<10} {word.line}" for name, word in VERBS.items() if word.line),
         "",
         "Alone, aidn-run lists the recipes, the last run and the next command.",
     ]
