@@ -146,8 +146,8 @@ def runs() -> list[str]:
 
 def _ends(begins: bytes, ends: bytes) -> Iterator[str]:
     """What stands between two texts in the lines of runs at the journal's end, the last first."""
-    store = os.environ.get("AIDN_HOME") or _store()
     try:
+        store = os.environ.get("AIDN_HOME") or _store()
         with open(os.path.join(store, "journal", "000001.log"), "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             lines = file.read().split(b"\n")

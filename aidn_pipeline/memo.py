@@ -7,7 +7,7 @@ lines of what must still be so, an empty line, and the answer itself:
     F SIZE MTIME CTIME INODE DIGEST PATH   a file with this content
     D WHAT MTIME CTIME INODE DIGEST PATH   a folder with these names of a kind
     O SIZE MTIME CTIME INODE PATH          a file of the store or of a bundle, untouched
-    X INODE PATH                           the same file, whatever is in it by now
+    J SIZE INODE KEYS PATH                 a journal that tells nothing new of these stages' work
     N PATH                                 there is nothing
     E DIGEST NAME                          a variable of the environment
 
@@ -33,6 +33,10 @@ MOST_KEPT = 256
 """Memos; with more, the oldest go."""
 LARGEST = 256 << 20
 """Bytes of a file whose content decides; a larger one that was touched is looked at in full."""
+LONGEST_TAIL = 1 << 20
+"""Bytes that were added to a journal; with more, the index is asked."""
+STAGE = b',"kind":"stage"'
+"""Stands in a journal's line of a stage's work, behind its fingerprint."""
 KINDS: dict[bytes, tuple[bytes, ...]] = {
     b"a": (b"",),
     b"i": (b".dist-info", b".egg-info", b".pth"),
@@ -108,10 +112,11 @@ def of_file(path: str, *, before_ns: int) -> bytes:
         OSError: if it cannot be read.
     """
     name = os.fsencode(path)
+    digest = _digest_of(name) if os.stat(name).st_size <= LARGEST else b"-"
+    # Times of before would vouch for what an edit in between has written.
     facts = os.stat(name)
     if _is_fresh(facts, before_ns):
         raise Changed(name)
-    digest = _digest_of(name) if facts.st_size <= LARGEST else b"-"
     return b"F %d %b %b %b" % (facts.st_size, _times(facts), digest, name)
 
 
@@ -128,10 +133,11 @@ def of_folder(path: str, kind: bytes, *, before_ns: int) -> bytes:
         OSError: if it cannot be read.
     """
     name = os.fsencode(path)
+    names = _names_of(name, kind)
     facts = os.stat(name)
     if _is_fresh(facts, before_ns):
         raise Changed(name)
-    return b"D %b %b %b %b" % (kind, _times(facts), _names_of(name, kind), name)
+    return b"D %b %b %b %b" % (kind, _times(facts), names, name)
 
 
 def of_output(path: str) -> bytes:
@@ -144,13 +150,24 @@ def of_output(path: str) -> bytes:
     return b"O %d %b %b" % (facts.st_size, _times(facts), os.fsencode(path))
 
 
-def of_same(path: str) -> bytes:
-    """The line of a file that is only ever added to.
+def of_journal(path: str, size: int, fingerprints: list[str]) -> bytes:
+    """The line of a store's journal, to which nothing may have been added of some stages' work.
+
+    Args:
+        path: of it.
+        size: in bytes; what stands before is known.
+        fingerprints: of the work.
 
     Raises:
+        Changed: if no line ends there.
         OSError: if it is not there.
     """
-    return b"X %d %b" % (os.stat(path).st_ino, os.fsencode(path))
+    with open(path, "rb") as file:
+        file.seek(max(0, size - 1))
+        if file.read(1) not in (b"\n", b""):
+            raise Changed(path)
+    keys = ",".join(fingerprints) or "-"
+    return b"J %d %d %b %b" % (size, os.stat(path).st_ino, keys.encode(), os.fsencode(path))
 
 
 def of_nothing(path: str) -> bytes:
@@ -163,9 +180,15 @@ def of_variable(name: str) -> bytes:
     return b"E %b %b" % (_value_of(os.fsencode(name)), os.fsencode(name))
 
 
-def _folder() -> str:
+def cache_folder() -> str:
+    """The user's own folder for what can be made anew; one that cannot be, of a user without."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "aidn", "memo")
+    # Of a user without a home, or by a mistake: nothing is left in the working folder.
+    return os.path.join(base if os.path.isabs(base) else os.devnull, "aidn")
+
+
+def _folder() -> str:
+    return os.path.join(cache_folder(), "memo")
 
 
 def _place(arguments: list[str]) -> str:
@@ -248,9 +271,8 @@ def _checked(line: bytes, now: int) -> bytes:
             holds = facts.st_size == int(first) and _digest_of(path) == digest
         if holds and not _is_fresh(facts, now):
             return b"%b %b %b %b %b" % (kind, first, _times(facts), digest, path)
-    elif kind == b"X":
-        inode, _, path = rest.partition(b" ")
-        holds = os.stat(path).st_ino == int(inode)
+    elif kind == b"J":
+        return _checked_journal(line)
     elif kind == b"E":
         value, _, name = rest.partition(b" ")
         holds = _value_of(name) == value
@@ -259,6 +281,23 @@ def _checked(line: bytes, now: int) -> bytes:
     if not holds:
         raise Changed(line)
     return line
+
+
+def _checked_journal(line: bytes) -> bytes:
+    _, begin, inode, keys, path = line.split(b" ", 4)
+    facts = os.stat(path)
+    size = facts.st_size - int(begin)
+    if facts.st_ino != int(inode) or not 0 <= size <= LONGEST_TAIL:
+        raise Changed(line)
+    with open(path, "rb") as file:
+        file.seek(int(begin))
+        added = file.read(size).split(b"\n")
+    known = set(keys.split(b","))
+    told = [one.split(b'{"key":"', 1)[-1].partition(b'"') for one in added]
+    # What stands behind the last line is still being written.
+    if added[-1] or any(key in known and more.startswith(STAGE) for key, _, more in told):
+        raise Changed(line)
+    return b"J %d %b %b %b" % (facts.st_size, inode, keys, path)
 
 
 def _split(rest: bytes) -> tuple[bytes, bytes, bytes]:

@@ -39,7 +39,7 @@ def main(given: Sequence[str]) -> int:
     workspace = Workspace.around()
     with workspace.readable() as store:
         runs = [find_run(store, word) for word in words]
-        found = compare(runs[0], runs[1], store, workspace.project)
+        found = compare(runs[0], runs[1], store)
     if arguments.has("--json"):
         print(json.dumps(found.to_json()))
     elif arguments.has("--markdown"):

@@ -3,13 +3,13 @@
 import json
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from aidn_pipeline.cli.graphs import mermaid, svg, terminal
 from aidn_pipeline.cli.graphs.shape import Graph, graph_of
 from aidn_pipeline.cli.subject import Subject, subject
 from aidn_pipeline.cli.text import printable
+from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.errors import StorageUnwritable, UsageError
 
 FORMATS = ("text", "mermaid", "svg", "json")
@@ -54,11 +54,10 @@ def _format(found: Subject, output: str | None) -> str:
     if wanted is None:
         return ENDINGS.get(Path(output).suffix, "text") if output else "text"
     if wanted not in FORMATS:
-        near = get_close_matches(wanted, FORMATS, 1)
         raise UsageError(
             f"there is no format {wanted!r}",
             where=f"--format {wanted}",
-            remedy=f"did you mean `{near[0]}`?" if near else f"one of {', '.join(FORMATS)}",
+            remedy=nearest(wanted, FORMATS, noun="formats"),
         )
     return wanted
 

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +21,7 @@ from aidn_pipeline.cli.text import printable, table
 from aidn_pipeline.config.builtin import data_folder
 from aidn_pipeline.config.editor import refresh
 from aidn_pipeline.config.indexes import builtin_index, own_components
+from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.project import find_project
 from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.config.trust import decision_file, needs_trust, trust
@@ -116,11 +116,10 @@ def _kind(arguments: Parsed, *, asking: bool) -> Kind:
         kind = ask(f"what the data are: {', '.join(KINDS)}", "table")
     kind = kind or "table"
     if kind not in KINDS:
-        near = get_close_matches(kind, list(KINDS), 1)
         raise UsageError(
             f"there is no kind {kind!r} of project",
             where=f"--kind {kind}",
-            remedy=f"did you mean `{near[0]}`?" if near else f"one of {', '.join(KINDS)}",
+            remedy=nearest(kind, list(KINDS), noun="kinds"),
         )
     return KINDS[kind]
 

@@ -92,7 +92,7 @@ def _write(given: str | None, *, with_headers: bool) -> int:
     if missing:
         print(f"\n{len(missing)} files have none: `aidn-run schema --write --headers` adds it.")
     if folder == project.root / FOLDER:
-        print("\nThey are kept fresh by every command that reads a recipe; do not commit them.")
+        print("\nThey are kept fresh by every run; do not commit them.")
     else:
         print("\nCommit them, and write them again when components or presets have changed.")
     return 0

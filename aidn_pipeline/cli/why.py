@@ -50,8 +50,7 @@ def main(given: Sequence[str]) -> int:
         explanations = list(explained(spec, store, index, project, names))
         kept = {one.row.name for one in explanations if is_acceptable(one, store, index)}
     told = [
-        (_with_choices(one, builder.overrides), parts_of(one.differences, project))
-        for one in explanations
+        (_with_choices(one, builder.overrides), parts_of(one.differences)) for one in explanations
     ]
     if found.arguments.has("--json"):
         objects = [one.to_json(parts) for one, parts in told]
@@ -228,7 +227,7 @@ def _of_run(given: Sequence[str]) -> int:
     with workspace.readable() as store:
         record = find_run(store, arguments.one("--run") or "")
         told = history(record, store, arguments.words[0])
-    parts = parts_of(told.differences, workspace.project)
+    parts = parts_of(told.differences)
     if arguments.has("--json"):
         print(json.dumps(told.to_json(parts)))
         return 0

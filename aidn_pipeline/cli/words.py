@@ -342,7 +342,7 @@ project in them: recipe (recipes and pipelines, as written), resolved (every val
 
   --write       writes them to .aidn/schemas; says which comment on top of a YAML file names its
                 schema, so that an editor with the YAML language server finds it. Where they are
-                there, every command that reads a recipe keeps them fresh
+                there, every run keeps them fresh
   --in FOLDER   somewhere else, such as `schemas`, to be committed
   --headers     also writes that comment on top of the project's recipes and presets
 """,

@@ -10,7 +10,9 @@ from importlib import import_module
 from pathlib import Path
 
 from aidn_pipeline.config.builtin import data_folder
+from aidn_pipeline.config.indexes import cache_of
 from aidn_pipeline.config.project import Project
+from aidn_pipeline.config.trust import needs_trust
 from aidn_pipeline.core.index import Index
 
 FOLDER = Path(".aidn", "schemas")
@@ -36,9 +38,9 @@ def is_stale(project: Project) -> bool:
         OSError: if a folder cannot be looked at.
     """
     written = project.root / FOLDER / RECIPE_FILE
-    own = list((project.store_root / "cache").glob("components-*.json"))
     if not written.exists():
-        return bool(own)
+        return needs_trust(project)
+    own = cache_of(project).glob("components-*.json")
     sources = (data_folder("schemas") / "components.json", *own, *_groups(project))
     made = written.stat().st_mtime_ns
     # What changed in the same tick of the clock may have changed after.

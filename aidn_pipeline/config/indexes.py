@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -20,9 +21,12 @@ from aidn_pipeline.config.trust import needs_trust, require_trust
 from aidn_pipeline.core.fingerprint import JSON, Fingerprint, digest_bytes
 from aidn_pipeline.core.index import ComponentSpec, Index
 from aidn_pipeline.errors import ConfigError
+from aidn_pipeline.memo import cache_folder
 
 FORMAT = 1
 TIMEOUT_S = 300.0
+MOST_PROJECTS = 256
+"""Projects of which something is cached; with more, the oldest go."""
 
 
 def builtin_index() -> Index:
@@ -65,7 +69,7 @@ def own_components(project: Project) -> list[ComponentSpec]:
     """
     codebase = _codebase(project)
     files = {m: f for package in project.packages for m, f in codebase.modules_of(package)}
-    cached = project.store_root / "cache" / f"components-{_key(project, codebase, files)}.json"
+    cached = cache_of(project) / f"components-{_key(project, codebase, files)}.json"
     specs = _read(cached)
     if specs is None:
         found = {m: list(components_in(codebase.tree(f)[1], f)) for m, f in files.items()}
@@ -74,13 +78,19 @@ def own_components(project: Project) -> list[ComponentSpec]:
         _write(cached, specs)
     coded = [_with_code(spec, codebase) for spec in specs]
     for file, module in codebase.trees.items():
-        remember(outlines_of(project), codebase.digest(file), module)
+        remember(outlines(), codebase.digest(file), module)
     return coded
 
 
-def outlines_of(project: Project) -> Path:
-    """The folder with the outlines of the project's files, see `aidn_pipeline.config.outline`."""
-    return project.store_root / "cache" / "outlines"
+def outlines() -> Path:
+    """The folder with the outlines of all projects' files, see `aidn_pipeline.config.outline`."""
+    return Path(cache_folder(), "outlines")
+
+
+def cache_of(project: Project) -> Path:
+    """Where its index is, in the user's own cache: a look writes nothing into a project."""
+    key = Fingerprint.of("project-cache", str(project.root)).hex[:32]
+    return Path(cache_folder(), "projects", key)
 
 
 def code_files(project: Project) -> list[Path]:
@@ -219,6 +229,7 @@ def _write(path: Path, specs: list[ComponentSpec]) -> None:
         data = json.dumps([spec.to_json() for spec in specs]).encode()
         temporary.write_bytes(digest_bytes(data).encode() + b"\n" + data)
         temporary.replace(path)
+        _forget_oldest(path.parent.parent)
         # With what a killed process left half-written; a live one makes its own anew.
         for old in path.parent.glob("components-*.json*"):
             if old != path:
@@ -227,3 +238,11 @@ def _write(path: Path, specs: list[ComponentSpec]) -> None:
         # Only time is lost: opening the store tells of a folder that cannot be written.
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _forget_oldest(folder: Path) -> None:
+    kept = list(folder.iterdir())
+    if len(kept) > MOST_PROJECTS:
+        kept.sort(key=lambda project: project.stat().st_mtime)
+        for project in kept[: MOST_PROJECTS // 2]:
+            shutil.rmtree(project, ignore_errors=True)

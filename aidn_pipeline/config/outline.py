@@ -17,7 +17,7 @@ MODULE = ""
 """The part of a module that is neither a function nor a class."""
 BODY = "."
 """Ends the name of what a class says beside its methods."""
-MOST = 2000
+MOST = 5000
 """Outlines that are kept."""
 Outline = Mapping[str, str]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

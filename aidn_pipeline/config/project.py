@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aidn_pipeline.core.home import working_folder
 from aidn_pipeline.errors import ConfigError, UnknownKey
 
 KEYS = ("packages", "components")
@@ -56,8 +57,9 @@ def find_project(start: Path | None = None) -> Project:
 
     Raises:
         ConfigError: if `[tool.aidn]` cannot be read.
+        UsageError: if the working folder is gone.
     """
-    here = (start or Path.cwd()).resolve()
+    here = (start or working_folder()).resolve()
     for folder in (here, *here.parents):
         table = _table(folder / "pyproject.toml")
         if table is not None or (folder / "recipes").is_dir():

@@ -5,9 +5,9 @@ line before the first stage starts. None of them imports a component.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 
+from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.core.index import ComponentSpec
 from aidn_pipeline.core.objective import check_objective
 from aidn_pipeline.data.shares import check_fold, check_shares
@@ -46,11 +46,10 @@ def check_monitored(metric: str | None, metrics: Mapping[str, Any] | None) -> No
     names = USUAL if metrics is None else tuple(metrics)
     known = ["val_loss", "train_loss", *(f"val_{name}" for name in names)]
     if metric and metric not in known:
-        near = get_close_matches(metric, known, 1)
         raise WrongType(
             f"the trainer computes no {metric!r} to monitor",
             where="monitor.metric",
-            remedy=f"did you mean `{near[0]}`?" if near else f"it computes {', '.join(known)}",
+            remedy=nearest(metric, known, noun="what it computes"),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.core.fingerprint import Fingerprint
+from aidn_pipeline.core.home import settings_folder
 from aidn_pipeline.errors import ConfigError, NotTrusted
 
 
@@ -63,8 +64,6 @@ def trust(project: Project) -> Path:
 
 def decision_file(project: Project) -> Path:
     """The file that says that a project's code may run, if it was trusted."""
-    base = os.environ.get("XDG_CONFIG_HOME")
-    folder = (Path(base) if base else Path.home() / ".config") / "aidn" / "trust"
     owner = project.root.stat().st_uid
     key = Fingerprint.of("trust", [str(project.root), owner, project.settings])
-    return folder / key.hex
+    return settings_folder() / "trust" / key.hex

@@ -17,6 +17,7 @@ import stat
 from pathlib import Path
 from typing import NoReturn
 
+from aidn_pipeline.core.home import settings_folder
 from aidn_pipeline.core.masking import keep_out
 from aidn_pipeline.errors import SecretUnavailable, WrongType
 
@@ -152,10 +153,7 @@ def locate(name: str) -> Path | None:
 def folder() -> Path:
     """Where files of secrets are: `AIDN_SECRETS`, else `aidn/secrets` in the user's settings."""
     named = os.environ.get(FOLDER)
-    if named:
-        return Path(named).expanduser()
-    base = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(base) if base else Path.home() / ".config") / "aidn" / "secrets"
+    return Path(named).expanduser() if named else settings_folder() / "secrets"
 
 
 def _refuse_open(name: str, file: Path, found: os.stat_result) -> None:

@@ -88,13 +88,13 @@ def accept(
         Busy: if a live process is doing the work.
     """
     names = [name for stage in stages for name in cells_of(spec, stage)]
-    todo: list[Explanation] = []
+    waiting: list[Explanation] = []
     standing: dict[str, Mapping[str, Artifact]] = {}
     for one in explained(spec, store, index, project, names, standing):
         if one.row.action != "reuse":
             standing[one.row.name] = _fitting(one, store, index, stages).outputs
-            todo.append(one)
-    if not todo:
+            waiting.append(one)
+    if not waiting:
         raise UsageError(
             f"{', '.join(stages)} would be reused: there is nothing to accept",
             where=", ".join(f"stages.{stage}" for stage in stages),
@@ -103,9 +103,9 @@ def accept(
     given = {"reason": reason, "by": whoami(), "at": time.time()}
     with ExitStack() as locks:
         held = set[str]()
-        for one in todo:
+        for one in waiting:
             _lock(one, store, locks, held)
-        accepted = [_record(one, store, project, given) for one in todo]
+        accepted = [_record(one, store, given) for one in waiting]
         # One group of lines: all of them or none, whatever ends this process.
         store.records.flush()
     return accepted
@@ -206,9 +206,9 @@ def _sure(one: Explanation) -> tuple[Identity, StageRecord]:
     return one.identity, one.before
 
 
-def _record(one: Explanation, store: Store, project: Project, given: Mapping[str, Any]) -> Accepted:
+def _record(one: Explanation, store: Store, given: Mapping[str, Any]) -> Accepted:
     identity, before = _sure(one)
-    parts = parts_of(one.differences, project)
+    parts = parts_of(one.differences)
     changes = [in_words(difference, parts) for difference in one.differences]
     of = before.accepted["of"] if before.accepted else before.fingerprint
     record = StageRecord(

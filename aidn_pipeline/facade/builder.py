@@ -312,7 +312,7 @@ class AiModelBuilder:
         needed = needed_secrets(spec, index)
         if needed or spec.run.get("only"):
             refuse_unavailable(needed, to_be_run(self._planned(spec, index)[1]))
-        self._warn(spec.warnings)
+        self._begin(spec)
         with self._store(spec) as store:
             spec, rerun = self._held(spec, index, store)
             if rerun is not None:
@@ -355,6 +355,11 @@ class AiModelBuilder:
         except AidnError as error:
             texts = [f"while the pipeline ran: {error}"]
         self._warn(texts)
+
+    def _begin(self, spec: PipelineSpec) -> None:
+        self._warn(spec.warnings)
+        if not spec.run.get("smoke"):
+            self.workspace.refresh_schemas()
 
     def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from aidn_pipeline.config.indexes import outlines_of
+from aidn_pipeline.config.indexes import outlines
 from aidn_pipeline.config.outline import changed_parts, recalled
-from aidn_pipeline.config.project import Project
 from aidn_pipeline.core.artifact import Dataset, Metrics, Params
 from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.outcome import StageResult, run_status
@@ -131,16 +130,13 @@ class Comparison:
         return {"format": 1, "differs": self.differs, **value}
 
 
-def compare(
-    a: Mapping[str, Any], b: Mapping[str, Any], store: Store, project: Project
-) -> Comparison:
+def compare(a: Mapping[str, Any], b: Mapping[str, Any], store: Store) -> Comparison:
     """Compares two runs by their records.
 
     Args:
         a: record of the one, the older mostly.
         b: record of the other.
         store: that both are in.
-        project: whose code they ran.
     """
     records = stage_records(a, store), stage_records(b, store)
     configs = a["facts"].get("config", {}), b["facts"].get("config", {})
@@ -152,7 +148,7 @@ def compare(
         environment=tuple(
             _settings(a["facts"].get("environment", {}), b["facts"].get("environment", {}))
         ),
-        code=tuple(_code(*records, project)),
+        code=tuple(_code(*records)),
         packages=tuple(_settings(*(_merged(r, "packages") for r in records))),
         data=tuple(_data(*records, store)),
         stages=_states(a, b, *records),
@@ -203,7 +199,7 @@ def _merged(records: Records, key: str) -> dict[str, Any]:
     return found
 
 
-def _code(a: Records, b: Records, project: Project) -> Iterator[Code]:
+def _code(a: Records, b: Records) -> Iterator[Code]:
     old, new = _merged(a, "versions"), _merged(b, "versions")
     told = set[tuple[str, str, str]]()
     for key in sorted(old.keys() & new.keys()):
@@ -217,14 +213,14 @@ def _code(a: Records, b: Records, project: Project) -> Iterator[Code]:
             if (file, str(one), str(other)) in told:
                 continue  # of several components that use the file the first is named
             told.add((file, str(one), str(other)))
-            parts = tuple(_parts(project, one, other))
+            parts = tuple(_parts(one, other))
             yield Code(component=key, file=file, parts=parts, old=one, new=other)
 
 
-def _parts(project: Project, old: str | None, new: str | None) -> Iterable[str]:
+def _parts(old: str | None, new: str | None) -> Iterable[str]:
     if old is None or new is None:
         return ["the file is new" if old is None else "no longer used"]
-    folder = outlines_of(project)
+    folder = outlines()
     before, now = recalled(folder, old), recalled(folder, new)
     return changed_parts(before, now) if before is not None and now is not None else []
 

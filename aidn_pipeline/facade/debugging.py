@@ -8,10 +8,10 @@ of it goes with the clone.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.events import Event, Listener, RunFinished, RunStarted
 from aidn_pipeline.core.pipeline import PipelineSpec
@@ -62,11 +62,10 @@ def debugged(builder: AiModelBuilder, stage: str) -> Iterator[Debugged]:
     """
     spec = builder.spec()
     if stage not in spec.stages:
-        near = get_close_matches(stage, spec.stages, 1)
         raise UsageError(
             f"the recipe {builder.recipe!r} has no stage {stage!r}",
             where=f"aidn-run debug {stage}",
-            remedy=f"did you mean `{near[0]}`?" if near else f"it has {', '.join(spec.stages)}",
+            remedy=nearest(stage, list(spec.stages), noun="its stages"),
         )
     above = _above(spec, stage)
     if needed := needed_secrets(_only(spec, {*above, stage}), builder.workspace.index):

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from aidn_pipeline.config.indexes import outlines_of
+from aidn_pipeline.config.indexes import outlines
+from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.outline import changed_parts, recalled
 from aidn_pipeline.config.project import Project
 from aidn_pipeline.core.artifact import Artifact
@@ -297,9 +298,9 @@ def _asked(
     return hashed, dict(extendable(index, component, stage.stage))
 
 
-def parts_of(found: Sequence[Difference], project: Project) -> dict[str, list[str]]:
+def parts_of(found: Sequence[Difference]) -> dict[str, list[str]]:
     """Names of the functions, classes and methods that changed, by file, as far as known."""
-    folder, parts = outlines_of(project), dict[str, list[str]]()
+    folder, parts = outlines(), dict[str, list[str]]()
     for one in found:
         for file in one.files:
             old, new = one.old.get(file), one.new.get(file)
@@ -373,11 +374,10 @@ def history(record: Mapping[str, Any], store: Store, stage: str) -> History:
     facts = record["facts"]
     known = list(facts.get("order", record["stages"]))
     if stage not in known:
-        near = get_close_matches(stage, known, 1)
         raise UsageError(
             f"run {record['run']} had no stage {stage!r}",
             where=f"aidn-run why {stage} --run {record['run']}",
-            remedy=f"did you mean `{near[0]}`?" if near else f"its stages: {', '.join(known)}",
+            remedy=nearest(stage, known, noun="its stages"),
         )
     fingerprint = record["stages"].get(stage)
     made = store.records.stage(fingerprint) if fingerprint else None

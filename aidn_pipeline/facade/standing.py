@@ -14,7 +14,9 @@ from aidn_pipeline.config.project import Project
 from aidn_pipeline.config.trust import decision_file, needs_trust
 from aidn_pipeline.core.artifact import Artifact
 from aidn_pipeline.core.index import Index
+from aidn_pipeline.core.record import StageRecord
 from aidn_pipeline.engine.fingerprint import files
+from aidn_pipeline.engine.outcome import StageResult
 from aidn_pipeline.facade.result import AiModelResult
 from aidn_pipeline.facade.workspace import Workspace
 from aidn_pipeline.store.store import Store
@@ -145,8 +147,11 @@ def _made(result: AiModelResult, workspace: Workspace) -> Iterator[bytes]:
         for artifact in stage.outputs.values()
     }
     with workspace.open_store() as store:
-        _refuse_accepted(result, store)
-        yield memo.of_same(str(store.records.path))
+        journal = store.records.path
+        size = journal.stat().st_size
+        _refuse_other(result, store)
+        work = [stage.fingerprint for stage in result.stages.values() if stage.fingerprint]
+        yield memo.of_journal(str(journal), size, work)
         yield memo.of_output(str(store.root / "format.json"))
         for artifact in artifacts.values():
             yield from map(memo.of_output, _objects(artifact, store))
@@ -158,12 +163,16 @@ def _made(result: AiModelResult, workspace: Workspace) -> Iterator[bytes]:
             yield from (memo.of_output(str(Path(folder, name))) for name in sorted(names))
 
 
-def _refuse_accepted(result: AiModelResult, store: Store) -> None:
-    # What was accepted may be taken back, by a line of the journal that no memo looks at.
+def _refuse_other(result: AiModelResult, store: Store) -> None:
+    """Refuses an answer whose results another run has replaced, or that somebody accepted."""
     for name, stage in result.stages.items():
         record = store.records.stage(stage.fingerprint) if stage.fingerprint else None
-        if record is not None and record.accepted:
+        if record is not None and (record.accepted or _digests(record) != _digests(stage)):
             raise memo.Changed(name)
+
+
+def _digests(made: StageRecord | StageResult) -> dict[str, str]:
+    return {port: artifact.digest for port, artifact in made.outputs.items()}
 
 
 def _objects(artifact: Artifact, store: Store) -> Iterator[str]:

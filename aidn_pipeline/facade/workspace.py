@@ -57,7 +57,6 @@ class Workspace:
         """
         project = find_project(start)
         index = load_index(project)
-        refresh(project, index)
         if needs_trust(project):
             # Python takes compiled code for current whose source has the same size and second: an
             # edit right after an import would not be seen, so none is left of what is edited.
@@ -76,6 +75,10 @@ class Workspace:
             ConfigError: if its code cannot be read.
         """
         return replace(self, index=load_index(self.project)) if needs_trust(self.project) else self
+
+    def refresh_schemas(self) -> None:
+        """Writes what the project's editor reads, where it is older than what it is made from."""
+        refresh(self.project, self.index)
 
     def refuse_stale(self, spec: PipelineSpec, index: Index) -> None:
         """Checks that what a pipeline would run in this process is what was fingerprinted.

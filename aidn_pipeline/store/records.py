@@ -22,6 +22,9 @@ from aidn_pipeline.store.journal import (
 )
 from aidn_pipeline.store.locks import Locks
 
+MOST_UNINDEXED = 32
+"""Lines of this process that the index takes in together at most."""
+
 
 class Records:
     """All facts of one store, by kind and key; see "Lines of the store's journal" in the format.
@@ -40,6 +43,8 @@ class Records:
         self._names: set[bytes] = set()
         self._named_to = 0
         self._waiting: dict[tuple[str, str], dict[str, Any]] = {}
+        self._unindexed: dict[tuple[str, str], dict[str, Any]] = {}
+        self._rows: list[Row] = []
         self._behind = False
         self._catch_up(always=True)
 
@@ -51,6 +56,7 @@ class Records:
     def _catch_up(self, *, always: bool = False) -> None:
         if not (always or self._behind or self._journal.has_grown()):
             return
+        self._index_own()
         offset, sequence = self._index.covered()
         known = (self._journal.end, self._journal.sequence)
         covered = (offset, sequence)
@@ -71,6 +77,12 @@ class Records:
             # Whatever the index took, the journal's end must be known before it is written to.
             pass
 
+    def _index_own(self) -> None:
+        """Takes into the index what this process wrote; after a kill, the next opening does."""
+        rows, self._rows, self._unindexed = self._rows, [], {}
+        if rows:
+            self._take(rows)
+
     def _ends_a_line(self, offset: int, sequence: int) -> bool:
         # The index may be newer than a journal that was restored from a copy, or damaged.
         if offset == 0:
@@ -89,6 +101,7 @@ class Records:
             CorruptObject: if the journal is damaged.
         """
         self._index.clear()
+        self._rows, self._unindexed = [], {}
         for _ in range(2):  # once more in memory, if the file has to be given up
             self._journal.seek(0, 0)
             self._take(rows_of(self.path, self._journal.new_entries()))
@@ -123,7 +136,7 @@ class Records:
         try:
             self.before()
             with self._locks.hold("journal"):
-                self._catch_up(always=True)
+                self._catch_up()
                 self._journal.cut_torn_tail()
                 lines = self._journal.extend(
                     {"kind": kind, "key": key, "value": value}
@@ -132,7 +145,10 @@ class Records:
         except BaseException:
             self.lost()
             raise
-        self._take(map(row_of, lines))
+        self._rows.extend(map(row_of, lines))
+        self._unindexed |= facts
+        if len(self._rows) >= MOST_UNINDEXED:
+            self._index_own()
         if lines and self._named_to == lines[0].offset:
             self._names.update(name_of(*fact) for fact in facts)
             self._named_to = self._journal.end
@@ -146,6 +162,8 @@ class Records:
         if (kind, key) in self._waiting:
             return dict(self._waiting[kind, key])
         self._catch_up()
+        if (kind, key) in self._unindexed:
+            return dict(self._unindexed[kind, key])
         place = self._index.place(kind, key)
         line = None
         if place:
@@ -201,10 +219,10 @@ class Records:
         return [r for r in self._stages_by("base", base) if r.base == base]
 
     def _stages_by(self, column: str, value: str) -> Iterator[StageRecord]:
-        for (kind, _), fact in reversed(self._waiting.items()):
-            if kind == "stage" and fact[column] == value:
-                yield StageRecord.from_json(fact)
         self._catch_up()
+        own = chain(reversed(self._waiting.items()), reversed(self._unindexed.items()))
+        found = [fact for (kind, _), fact in own if kind == "stage" and fact[column] == value]
+        yield from map(StageRecord.from_json, found)
         for line in self._lines(lambda: self._index.places_by(column, value)):
             if line.payload["kind"] == "stage":
                 yield StageRecord.from_json(line.payload["value"])
@@ -218,6 +236,7 @@ class Records:
             beginning: only runs whose ids begin like this.
         """
         self._catch_up()
+        self._index_own()
         if recipe:
             places = partial(self._index.runs_of, recipe, limit)
         elif beginning:
@@ -230,6 +249,7 @@ class Records:
     def count_runs(self) -> int:
         """How many runs there are."""
         self._catch_up()
+        self._index_own()
         return self._index.count_runs()
 
     def iterate(self, kind: str) -> Iterator[dict[str, Any]]:
@@ -251,5 +271,6 @@ class Records:
         yield from newest.values()
 
     def close(self) -> None:
-        """Closes the index."""
+        """Closes the index, with all that this process wrote."""
+        self._index_own()
         self._index.close()

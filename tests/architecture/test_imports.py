@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,32 @@ from importlinter.application import use_cases
 from importlinter.configuration import configure
 from support.source import FILES, ROOT, imported_modules, name_of, tree
 
+LOOKING = ("numpy", "torch", "pyarrow", "optuna", "jsonschema", "words")
+"""What no verb imports that only looks; the last one is the project's own code."""
+PROJECT = {
+    "pyproject.toml": '[tool.aidn]\npackages = ["words"]\n',
+    "words/__init__.py": "",
+    "words/stages.py": '''"""Stages."""
+
+import numpy
+
+from aidn_pipeline import File, StageContext, component
+
+
+@component("stage", "count")
+def count(ctx: StageContext, *, factor: int = 1) -> File:
+    """Counts."""
+    return ctx.save(File, numpy.array([factor]).tobytes())
+''',
+    "recipes/counting.yaml": """\
+# @package _global_
+# Counts.
+name: counting
+seed: 0
+stages:
+  count: {use: count, factor: 1}
+""",
+}
 HEAVY = ("torch", "numpy", "pyarrow", "hydra", "omegaconf", "optuna", "rich", "blake3")
 
 
@@ -76,6 +103,60 @@ def test_planning_loads_no_torch_numpy_or_pyarrow(tmp_path):
     start = "from aidn_pipeline.cli.main import main\nmain(['recipe=digits', '--plan'])"
     modules = modules_after(start, cwd=tmp_path)
     assert heavy(modules) & {"torch", "numpy", "pyarrow", "optuna"} == set()
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project that ran twice, with different results."""
+    home = tmp_path_factory.mktemp("looking")
+    for name, text in PROJECT.items():
+        (home / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / "project" / name).write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIDN_TRUST", "1")
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        for factor in (1, 2):
+            modules = modules_of(f"recipe=counting stages.count.factor={factor}", home / "project")
+            assert looked_at(modules) >= {"words", "numpy"}, "a run is seen to import them"
+        yield home / "project"
+
+
+def modules_of(line: str, cwd: Path) -> list[str]:
+    """Names in `sys.modules` after a command that went well."""
+    words = line.split(maxsplit=2) if line.startswith("--complete") else line.split()
+    start = f"sys.argv[1:] = {words!r}\nfrom aidn_pipeline.entry import main\nassert not main()"
+    return modules_after(start, cwd=cwd)
+
+
+def looked_at(modules: list[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules} & set(LOOKING)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "recipe=counting --plan",
+        "recipe=counting stages.count.factor=3 --plan",
+        "plan recipe=counting",
+        "why count recipe=counting",
+        "why count recipe=counting stages.count.factor=3",
+        "diff",
+        "blame stages.count.factor recipe=counting",
+        "graph recipe=counting",
+        "graph recipe=counting --format svg",
+        "lock recipe=counting",
+        "list recipes",
+        "list components",
+        "list runs",
+        "show",
+        "show recipe=counting",
+        "--complete bash aidn-run recipe=cou",
+        "--complete zsh aidn-run recipe=counting stages.count.",
+        "--complete fish aidn-run why ",
+    ],
+)
+def test_a_verb_that_only_looks_imports_no_library_and_no_code_of_the_project(counted, line):
+    assert looked_at(modules_of(line, counted)) == set()
 
 
 def test_a_module_is_imported_by_name_in_these_places_only():

@@ -114,7 +114,7 @@ def test_the_path_of_a_run_reads_in_a_day():
     spine = [PACKAGE / "errors.py", *(f for part in SPINE for f in (PACKAGE / part).rglob("*.py"))]
     names = {str(f.relative_to(PACKAGE)): f for f in spine}
     assert names.keys() >= BESIDE
-    assert sum(len(code_lines(f)) for name, f in names.items() if name not in BESIDE) <= 5970
+    assert sum(len(code_lines(f)) for name, f in names.items() if name not in BESIDE) <= 6000
 
 
 def test_the_median_file_is_short():

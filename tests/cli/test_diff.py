@@ -14,7 +14,6 @@ from support.toys import INDEX, pipeline, stage
 from aidn_pipeline.cli.diff import delta
 from aidn_pipeline.cli.grid import grid
 from aidn_pipeline.cli.main import main
-from aidn_pipeline.config.project import find_project
 from aidn_pipeline.core.pipeline import PipelineSpec
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.facade.comparing import Figure, compare
@@ -160,7 +159,7 @@ def test_what_sweeps_found_is_compared_and_stages_that_only_one_has_are_named(tm
         for spec in (tuned(1, 2, more=True), tuned(1, 3, more=False)):
             run_pipeline(spec, store, INDEX, tmp_path)
         b, a = store.records.runs(2)
-        found = compare(a, b, store, find_project(tmp_path))
+        found = compare(a, b, store)
     (setting,) = found.found
     assert (setting.name, setting.stages, setting.old, setting.new) == ("by", ("tune",), 2, 3)
     assert found.stages == {"start": "same work", "tune": "other result", "upper": "only in a"}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from aidn_pipeline.cli.main import main
 from aidn_pipeline.config.indexes import builtin_index
@@ -250,7 +251,15 @@ def test_many_mounted_stages_are_answered_with_a_hint(
 def test_a_thousand_stages_by_matrix_need_no_setting_of_any_library(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("OMEGACONF_MAX_EXPANDED_NODES", raising=False)
+    """OmegaConf 2.4 refuses YAML of more than 10,000 nodes: none of ours is read by it."""
+
+    def refuse() -> None:
+        raise AssertionError("OmegaConf reads YAML")
+
+    monkeypatch.delenv("OMEGACONF_MAX_YAML_EXPANDED_NODES", raising=False)
+    monkeypatch.setattr("omegaconf._utils.get_yaml_loader", refuse)
+    with pytest.raises(AssertionError, match="OmegaConf reads YAML"):
+        OmegaConf.create("a: 1")
     files(
         {
             "recipes/wide.yaml": "stages:\n  data:\n    use: snapshot\n    source: {use: digits}\n"

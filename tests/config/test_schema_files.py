@@ -152,8 +152,9 @@ def test_a_header_in_the_place_of_another_one() -> None:
 
 
 def test_schemas_are_written_again_when_a_component_or_a_preset_comes(project: Path) -> None:
-    assert main(["recipe=a", "--plan"]) == 0
     found = find_project()
+    assert is_stale(found)
+    refresh(found, load_index(found))
     assert not is_stale(found)
     assert validator(project / FOLDER, "recipe.schema.json").is_valid({"model": {"use": "own_net"}})
     (project / "mine/nets.py").write_text(OWN.replace("own_net", "other_net"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aidn_pipeline.config.indexes import load_index
+from aidn_pipeline.config.indexes import cache_of, load_index
 from aidn_pipeline.config.project import find_project
 from aidn_pipeline.errors import AidnError, ConfigError, UnknownComponent
 
@@ -136,7 +136,7 @@ def test_a_flipped_bit_in_the_list_of_components_is_not_believed(tmp_path, monke
         '@component("metric", "share")\ndef share(x: Tensor, y: Tensor, *, at: int = 4) -> float:\n'
     )
     loaded(tmp_path, scores=f'{text}    """Share."""\n    return 1.0\n')
-    (cached,) = (tmp_path / ".aidn" / "cache").glob("components-*.json")
+    (cached,) = cache_of(find_project(tmp_path)).glob("components-*.json")
     sound = cached.read_bytes()
     assert b'"default": 4' in sound
     cached.write_bytes(sound.replace(b'"default": 4', b'"default": 5'))

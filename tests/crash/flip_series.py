@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.flip_project import ProjectBench
+from support.flip_project import CACHE, ProjectBench
 from support.flip_store import StoreBench, written
 from support.flips import Bench, judged, places
 from support.series import Rows
@@ -39,6 +39,9 @@ def benches(names: Sequence[str]) -> Iterator[dict[str, Bench]]:
     os.environ["AIDN_TRUST"] = "1"
     os.environ.pop("AIDN_HOME", None)
     folder = Path(tempfile.mkdtemp(prefix="aidn-flips-"))
+    cached = os.environ.get("XDG_CACHE_HOME")
+    # In the project, so that it is copied and flipped with all else of it.
+    os.environ["XDG_CACHE_HOME"] = str(folder / "project" / "project" / CACHE)
     try:
         found: dict[str, Bench] = {}
         if "store" in names:
@@ -48,6 +51,9 @@ def benches(names: Sequence[str]) -> Iterator[dict[str, Bench]]:
         yield found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.environ.pop("XDG_CACHE_HOME")
+        if cached is not None:
+            os.environ["XDG_CACHE_HOME"] = cached
 
 
 def series(flips: int, results: Path | None, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -48,6 +48,8 @@ class Read(Stage[NoInputs, Out]):
 ''',
     "words/counting.py": '''"""Stages."""
 
+import os
+
 from aidn_pipeline import File, StageContext, component
 
 
@@ -55,7 +57,8 @@ from aidn_pipeline import File, StageContext, component
 def count(file: File, ctx: StageContext, *, factor: int = 1) -> File:
     """Counts what was read."""
     size = len(ctx.files(file)[""].read_bytes())
-    return ctx.save(File, str(size * factor).encode())
+    chance = os.environ.get("CHANCE", "")  # stands for what no field names
+    return ctx.save(File, (str(size * factor) + chance).encode())
 ''',
     "data.txt": "some words",
     "conf/stage/twice.yaml": "# Counts twice.\nuse: count\nfactor: 2\n",
@@ -262,6 +265,18 @@ def test_another_installed_package_is_seen(desk: Desk, tmp_path: Path):
     shutil.rmtree(packages)
 
 
+@pytest.mark.parametrize("cache", ["relative", ""])
+def test_nothing_is_written_below_the_working_folder(
+    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    monkeypatch.setenv("HOME", "~")  # what `~` is for a user without a home
+    monkeypatch.chdir(tmp_path)
+    memos.keep(["recipe=words"], [memos.of_nothing("/nowhere")], "said")
+    assert list(tmp_path.iterdir()) == []
+    assert memos.recall(["recipe=words"]) is None
+
+
 def test_another_folder_is_another_command(desk: Desk):
     inner = desk.folder / "recipes"
     assert "reused" in desk.say(cwd=inner)
@@ -324,6 +339,41 @@ def test_files_that_were_changed_while_it_ran_are_not_believed(desk: Desk):
     (desk.folder / "data.txt").write_text("fresh words")
     assert desk.ran() == ["read", "count"]
     assert "read: reused" in desk.say()
+
+
+def test_a_result_that_a_forced_run_replaced_is_not_remembered(desk: Desk):
+    desk.environment = {**desk.environment, "CHANCE": "!"}
+    desk.say(*COMMAND, "--force", "count")
+    del desk.environment["CHANCE"]
+    assert "count: reused" in desk.say()
+
+
+def test_work_of_other_runs_leaves_an_answer_remembered(desk: Desk):
+    assert "count: done" in desk.say(*COMMAND, "stages.count.factor=91")
+    assert desk.remembers()
+    assert desk.remembers()
+
+
+def test_a_result_that_was_replaced_while_others_worked_is_not_remembered(desk: Desk):
+    desk.say(*COMMAND, "--force", "count")
+    desk.say(*COMMAND, "stages.count.factor=92")
+    assert not desk.remembers()
+
+
+def test_a_file_edited_while_it_is_looked_at_is_not_believed(tmp_path: Path):
+    path = tmp_path / "data.txt"
+    path.write_text("before")
+    later = time.time_ns() + 10 * memos.FRESH_NS
+    edits = [path]
+
+    def editing(event: str, told: tuple[object, ...]) -> None:
+        if event == "open" and edits and told[0] == os.fsencode(path):
+            edits.pop().write_text("behind")
+            os.utime(path, ns=(later, later))
+
+    sys.addaudithook(editing)
+    with pytest.raises(memos.Changed):
+        memos.of_file(str(path), before_ns=later)
 
 
 def test_an_accepted_result_is_not_remembered_for_it_may_be_taken_back(desk: Desk):

@@ -129,6 +129,7 @@ class Command:
         os.environ |= {
             "AIDN_TRUST": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "XDG_CACHE_HOME": str(drive / "cached"),
             "XDG_CONFIG_HOME": str(drive / "config"),
         }
         sys.path[:] = [path for path in sys.path if path]
@@ -150,11 +151,11 @@ class Command:
         files = {
             p.relative_to(drive).as_posix(): digest_bytes(p.read_bytes())
             for p in sorted(drive.rglob("*"))
-            if p.is_file() and not {".aidn", "config"} & set(p.relative_to(drive).parts)
+            if p.is_file() and not {".aidn", "cached", "config"} & set(p.relative_to(drive).parts)
         }
         home = drive / ".aidn"
         # Their names hold the folder's own path.
-        cache = sorted(path.suffix for path in (home / "cache").glob("*"))
+        cache = sorted(path.suffix for path in drive.glob("cached/aidn/projects/*/*"))
         trusted = len(list(drive.glob("config/aidn/trust/*")))
         return {
             "files": files,

@@ -16,6 +16,8 @@ from support.mill import write_mill
 TRAINED = ("digits_train", "trainer.epochs=1", "~stages.register.gate")
 PLAIN = ("small", "run.durability=process")
 BUNDLE = Path("bundles") / "digits" / "1"
+CACHE = "cached"
+"""The user's cache, in the project: what is in it is flipped as well."""
 
 
 class ProjectBench:
@@ -35,7 +37,7 @@ class ProjectBench:
         self.kinds: Mapping[str, Sequence[Path]] = {
             "bundle document": [BUNDLE / "model.json"],
             "bundle weights": [BUNDLE / "weights.safetensors"],
-            "components": self._below(".aidn/cache"),
+            "components": self._below(CACHE),
             "trained": self._below(".aidn/objects"),
             "project journal": self._below(".aidn/journal"),
         }

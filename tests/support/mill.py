@@ -6,6 +6,7 @@ cells of a matrix, nested work, checkpoints, a version and a bundle. Its stages 
 """
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 SETTINGS = '[tool.aidn]\npackages = ["mill"]\n'
@@ -293,7 +294,7 @@ def rows(count: int = 60) -> str:
 
 def write_mill(folder: Path) -> Path:
     """Writes the project; returns its root."""
-    for place, text in {
+    files = {
         "pyproject.toml": SETTINGS,
         "mill/__init__.py": "",
         "mill/stages.py": STAGES,
@@ -301,7 +302,13 @@ def write_mill(folder: Path) -> Path:
         "recipes/small.yaml": SMALL,
         "recipes/sloppy.yaml": SLOPPY,
         "rows.csv": rows(),
-    }.items():
+    }
+    return write_files(folder, files)
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> Path:
+    """Writes texts by their paths below a folder; returns the folder."""
+    for place, text in files.items():
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support.mill import SETTINGS, STAGES, rows
+from support.mill import SETTINGS, STAGES, rows, write_files
 
 ROUNDING = '''\
 """What several stages share."""
@@ -52,18 +52,15 @@ def write_shop(folder: Path) -> Path:
     """Writes the project; returns its root."""
     stages = STAGES.replace(IMPORT, f"{IMPORT}from mill.rounding import rounded\n")
     stages = stages.replace("round(sum(values) / len(values), 6)", "rounded(sum(values) / 9)")
-    for place, text in {
+    files = {
         "pyproject.toml": SETTINGS,
         "mill/__init__.py": "",
         "mill/rounding.py": ROUNDING,
         "mill/stages.py": stages,
         "recipes/shop.yaml": RECIPE,
         "rows.csv": rows(),
-    }.items():
-        path = folder / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
+    }
+    return write_files(folder, files)
 
 
 def edit(file: Path, old: str, new: str) -> None:

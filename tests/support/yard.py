@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aidn_pipeline.config.indexes import cache_of
+from aidn_pipeline.config.project import find_project
 from aidn_pipeline.store.journal import scan
 from aidn_pipeline.store.objects import hash_file
 from support.killing import Ended, Run, warm_up
@@ -65,10 +67,12 @@ class Yard:
         """Removes everything that runs made; the list of components too if `cache`."""
         store = self.project / ".aidn"
         for path in [*store.iterdir(), self.project / "bundles", *self.project.glob("*.log")]:
-            if path.is_dir() and (cache or path.name != "cache"):
+            if path.is_dir():
                 shutil.rmtree(path)
             elif path.is_file():
                 path.unlink()
+        if cache:
+            shutil.rmtree(cache_of(find_project(self.project)), ignore_errors=True)
         (self.project / "in_place.txt").unlink(missing_ok=True)
 
     def outcome(self, answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +107,7 @@ class Yard:
         store = self.project / ".aidn"
         inside = [p for part in ("work", "tmp", "quarantine") for p in (store / part).glob("*")]
         outside = [*self.project.rglob(".*.new"), *self.project.rglob(".*.old")]
-        known = {"format.json", "locks", "journal", "index.sqlite", "objects", "cache", "schemas"}
+        known = {"format.json", "locks", "journal", "index.sqlite", "objects", "schemas"}
         known |= {"work", "tmp", "quarantine"}
         strange = [p for p in store.iterdir() if p.name not in known]
         return sorted(str(p.relative_to(self.project)) for p in [*inside, *outside, *strange])

@@ -13,6 +13,7 @@ from aidn_pipeline.config.indexes import load_index
 from aidn_pipeline.config.project import Project, find_project, store_folder
 from aidn_pipeline.config.recipe import load_recipe
 from aidn_pipeline.config.trust import is_trusted, needs_trust
+from aidn_pipeline.core.home import working_folder
 from aidn_pipeline.core.index import Index
 from aidn_pipeline.errors import AidnError, ConfigProblems
 from aidn_pipeline.facade.workspace import BUNDLES
@@ -29,7 +30,7 @@ def found() -> tuple[Project, list[Finding]]:
     try:
         return find_project(), []
     except AidnError as error:
-        here = Path.cwd().resolve()
+        here = working_folder().resolve()
         root = next((f for f in (here, *here.parents) if (f / "pyproject.toml").is_file()), here)
         return Project(root=root, store_root=store_folder(root)), [told(error)]
 
