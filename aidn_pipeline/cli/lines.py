@@ -4,6 +4,7 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+from aidn_pipeline.cli import streams
 from aidn_pipeline.cli.cells import shortened
 from aidn_pipeline.cli.progress import RunProgress, detail, output, trial_problem
 from aidn_pipeline.cli.text import number, printable, seconds
@@ -44,7 +45,7 @@ class Lines:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._out.flush()
+        streams.say("", self._out)
 
     def on_event(self, event: Event) -> None:
         """Prints the line of an event, if it has one."""
@@ -52,7 +53,7 @@ class Lines:
         line = self._line(event)
         if line:
             loud = isinstance(event, Notice) and event.level == "warning"
-            print(printable(line), file=self._err if loud else self._out, flush=True)
+            streams.say(f"{printable(line)}\n", self._err if loud else self._out)
             self._last[self._progress.belongs_to(event)] = time.monotonic()
 
     def _line(self, event: Event) -> str:

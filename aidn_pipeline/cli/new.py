@@ -24,7 +24,7 @@ from aidn_pipeline.config.indexes import builtin_index, own_components
 from aidn_pipeline.config.nearest import nearest
 from aidn_pipeline.config.project import find_project
 from aidn_pipeline.config.recipe import load_recipe
-from aidn_pipeline.config.trust import trust
+from aidn_pipeline.config.trust import decision_file, needs_trust, trust
 from aidn_pipeline.errors import AidnError, ConfigError, DataError, UsageError
 from aidn_pipeline.facade.tables import columns
 
@@ -59,7 +59,8 @@ def main(given: Sequence[str]) -> int:
     name = _name(arguments, given, asking=asking)
     package = check_name(name)
     target = Path(arguments.one("--in") or ".").expanduser() / name
-    check_free(target)
+    if not _was_broken_off(target):
+        check_free(target)
     kind = _kind(arguments, asking=asking)
     begun = _given(arguments, kind, asking=asking)
     with TemporaryDirectory(prefix="aidn-") as folder:
@@ -76,6 +77,17 @@ def main(given: Sequence[str]) -> int:
     print(_trusted(target))
     print(f"\nnext:\n  cd {shlex.quote(str(target))}\n  aidn-run recipe={package}")
     return 0
+
+
+def _was_broken_off(target: Path) -> bool:
+    """Whether a project is there that nobody said is trusted, which is the last thing done."""
+    if not (target / "pyproject.toml").is_file():
+        return False
+    try:
+        project = find_project(target)
+    except AidnError:
+        return False
+    return needs_trust(project) and not decision_file(project).is_file()
 
 
 def _name(arguments: Parsed, given: Sequence[str], *, asking: bool) -> str:

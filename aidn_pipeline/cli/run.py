@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aidn_pipeline import memo
-from aidn_pipeline.cli import debugger, failure, plan
+from aidn_pipeline.cli import debugger, failure, plan, streams
 from aidn_pipeline.cli.asked import Asked, asked
 from aidn_pipeline.cli.lines import Lines
 from aidn_pipeline.cli.overview import SHORT, predicting
@@ -62,7 +62,7 @@ def carried_out(request: Asked, given: Sequence[str] = (), began_ns: int = 0) ->
     with view, debugger.standing_aside(view):
         result = request.builder.listening(view, heard).build()
     if result.error is None:
-        print(summary(result, time.monotonic() - started), file=out)
+        streams.say(f"{summary(result, time.monotonic() - started)}\n", out)
         if memo.is_memorable(list(given)) and not heard.warnings:
             remember(list(given), result, unchanged(result), began_ns=began_ns)
     else:

@@ -52,6 +52,15 @@ def is_of_stdout(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.filename == STDOUT
 
 
+def say(text: str, stream: TextIO) -> None:
+    """Writes a text at once; where nobody reads any more, nothing more is said."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        silence(stream)
+
+
 def settle(stream: TextIO) -> None:
     """Writes the rest of what was printed, or gives it up: nothing fails at exit."""
     try:

@@ -31,7 +31,7 @@ from aidn_pipeline.facade.handed import SOURCE, data_overrides, stored
 from aidn_pipeline.facade.information import provenance_of, resolved_config
 from aidn_pipeline.facade.judging import judged
 from aidn_pipeline.facade.models import model_of_run
-from aidn_pipeline.facade.needed_secrets import needed_secrets, refuse_unavailable
+from aidn_pipeline.facade.needed_secrets import needed_secrets, refuse_unavailable, to_be_run
 from aidn_pipeline.facade.notebook import html_table
 from aidn_pipeline.facade.outputs import metrics_of, newest
 from aidn_pipeline.facade.overrides import as_overrides, components_in
@@ -311,7 +311,7 @@ class AiModelBuilder:
         spec = self._spec(index)
         needed = needed_secrets(spec, index)
         if needed or spec.run.get("only"):
-            refuse_unavailable(needed, self._planned(spec, index)[1])
+            refuse_unavailable(needed, to_be_run(self._planned(spec, index)[1]))
         self._begin(spec)
         with self._store(spec) as store:
             spec, rerun = self._held(spec, index, store)

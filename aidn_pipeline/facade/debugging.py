@@ -22,6 +22,7 @@ from aidn_pipeline.engine.plan import LOOKED_BACK, make_plan
 from aidn_pipeline.engine.run import run_pipeline
 from aidn_pipeline.errors import AidnError, UsageError
 from aidn_pipeline.facade.builder import AiModelBuilder
+from aidn_pipeline.facade.needed_secrets import needed_secrets, refuse_unavailable, to_be_run
 from aidn_pipeline.store.clone import clone
 from aidn_pipeline.store.store import Store
 
@@ -55,7 +56,8 @@ def debugged(builder: AiModelBuilder, stage: str) -> Iterator[Debugged]:
 
     Raises:
         UsageError: if the recipe has no such stage.
-        FoundBeforeStart: if anything in the recipe is wrong; nothing was run.
+        FoundBeforeStart: if anything in the recipe is wrong, or a secret is missing; nothing was
+            run.
         StoreError: if the store cannot be used.
     """
     spec = builder.spec()
@@ -66,6 +68,9 @@ def debugged(builder: AiModelBuilder, stage: str) -> Iterator[Debugged]:
             remedy=nearest(stage, list(spec.stages), noun="its stages"),
         )
     above = _above(spec, stage)
+    if needed := needed_secrets(_only(spec, {*above, stage}), builder.workspace.index):
+        # The stage itself is run whatever the plan says.
+        refuse_unavailable(needed, {*to_be_run(builder.plan()), stage})
     with _store(builder, spec) as store:
         error, failed, run, outputs = _upstream(builder, _only(spec, above), store, stage)
         inputs = {

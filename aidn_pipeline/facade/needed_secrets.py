@@ -1,6 +1,6 @@
 """Secrets that a run will need, looked for before its first stage starts. No value is read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from aidn_pipeline.core.index import Index
@@ -27,18 +27,20 @@ def needed_secrets(spec: PipelineSpec, index: Index) -> dict[str, dict[str, str]
     return found
 
 
-def refuse_unavailable(needed: Mapping[str, Mapping[str, str]], plan: Plan) -> None:
+def refuse_unavailable(needed: Mapping[str, Mapping[str, str]], stages: Collection[str]) -> None:
     """Checks that every secret of the stages that will run is there.
+
+    Args:
+        needed: as `needed_secrets` gives it.
+        stages: names of those that will run.
 
     Raises:
         SecretUnavailable: for the one that is not.
         ConfigProblems: if several are not.
     """
     problems: dict[str, SecretUnavailable] = {}
-    for row in plan.rows:
-        if row.action in ("reuse", "skip"):
-            continue
-        for name, origin in needed.get(row.name, {}).items():
+    for stage in stages:
+        for name, origin in needed.get(stage, {}).items():
             try:
                 locate(name)
             except SecretUnavailable as error:
@@ -48,6 +50,11 @@ def refuse_unavailable(needed: Mapping[str, Mapping[str, str]], plan: Plan) -> N
         raise ConfigProblems(list(problems.values()))
     for problem in problems.values():
         raise problem
+
+
+def to_be_run(plan: Plan) -> list[str]:
+    """Names of the stages that a plan neither reuses nor skips."""
+    return [row.name for row in plan.rows if row.action not in ("reuse", "skip")]
 
 
 def holds_secret(kind: Any) -> bool:

@@ -271,3 +271,20 @@ def test_a_sample_image_is_read_back_as_it_was_drawn():
     with Image.open(io.BytesIO(grey_png(image))) as opened:
         assert opened.mode == "L"
         assert (np.asarray(opened) == image).all()
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_command_that_was_killed_before_it_trusted_its_folder_goes_on(home: Path, edited: bool):
+    given = ("new", "churn", "--kind", "text")
+    first = aidn(*given, cwd=home)
+    (decision,) = (home / "config" / "aidn" / "trust").iterdir()
+    # What a kill between the rename and the last step leaves.
+    decision.unlink()
+    if edited:
+        (home / "churn" / "README.md").write_text("mine")
+    again = aidn(*given, cwd=home)
+    assert again.returncode == (2 if edited else 0), again.stderr
+    assert decision.exists() != edited
+    assert (again.stdout == first.stdout) != edited
+    if not edited:
+        assert "exists already" in aidn(*given, cwd=home).stderr

@@ -1,10 +1,13 @@
 """Where the command line speaks to may be full or closed: what was done counts, and is said so."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.command import last_object
 from support.source import ROOT
 
 FULL = Path("/dev/full")
@@ -44,3 +47,23 @@ def test_an_error_that_cannot_be_said_keeps_its_exit_code(streams, tmp_path):
 
 def test_a_closed_standard_output_is_what_its_owner_wants(tmp_path):
     assert said("schema run >&-", tmp_path) == (0, "", "")
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+def test_a_reader_that_goes_away_leaves_the_run_to_its_end(lines, tmp_path):
+    words = ["recipe=digits_train", "trainer.epochs=1", "stages.register.gate.accuracy.min=0.1"]
+    command = [sys.executable, "-m", "aidn_pipeline.cli.main", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    given: dict[str, Any] = {"cwd": tmp_path, "env": environment, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, **given) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        for _ in range(lines):
+            assert run.stdout.readline()
+        run.stdout.close()
+        said = run.stderr.read()
+    assert (run.returncode, said) == (0, "")
+    again = subprocess.run([*command, "--json"], check=True, capture_output=True, **given)
+    actions = {stage["action"] for stage in last_object(again.stdout)["stages"].values()}
+    assert actions == {"reuse"}

@@ -282,6 +282,17 @@ def test_a_task_killed_from_outside_is_a_typed_failure(executor, tmp_path):
     until(lambda: not any(map(alive, pids_in(tmp_path))), SOON_S)
 
 
+def test_a_task_that_tells_without_end_neither_starves_the_others_nor_outlives_its_time(
+    executor, tmp_path
+):
+    start(executor, "floods", tmp_path, timeout_s=1.0)
+    start(executor, "behaves", tmp_path)
+    first, second = ended(executor, 2, within_s=30.0)
+    assert (first.name, second.name) == ("behaves", "floods")
+    assert first.answer is not None
+    assert second.timed_out
+
+
 def test_kill_ends_one_task_and_spares_the_others(executor, tmp_path):
     start(executor, "forks_and_hangs", tmp_path)
     start(executor, "behaves", tmp_path, until_stopped=True)

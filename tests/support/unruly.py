@@ -1,9 +1,11 @@
 """Stages that end in every way but a good one, for the executor that gives each its own process."""
 
 import ctypes
+import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ from typing import Any, NoReturn
 from aidn_pipeline.config.introspect import spec_of
 from aidn_pipeline.core.artifact import File
 from aidn_pipeline.core.component import component
-from aidn_pipeline.core.events import Event, Notice
+from aidn_pipeline.core.events import Event, Notice, event_to_json
 from aidn_pipeline.core.stage import StageContext
 from aidn_pipeline.engine.stopping import StopFlag
 
@@ -127,6 +129,23 @@ def scribbles(_folder: Path) -> None:
     time.sleep(600)
 
 
+def floods(_folder: Path) -> NoReturn:
+    """Tells events for ever, faster than anybody reads them."""
+    line = json.dumps({"event": event_to_json(Notice(text="x" * 200))}).encode() + b"\n"
+    pipes = [fd for fd in range(3, 64) if _is_pipe(fd)]
+    while True:
+        for fd in pipes:
+            os.write(fd, line * 100)
+
+
+def _is_pipe(fd: int) -> bool:
+    try:
+        os.write(fd, b"")
+        return stat.S_ISFIFO(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
 def answers_itself(_folder: Path) -> NoReturn:
     """Gives an answer in its stage's place, in the form of the runner's own lines."""
     for fd in range(3, 64):
@@ -152,7 +171,7 @@ WAYS: Mapping[str, Callable[[Path], None]] = {
     for way in (
         leaks, leaks_in_a_group, is_loud, forks, forks_and_hangs, ignores_sigterm, exits, leaves,
         edits, is_odd, is_mute, crashes, is_killed, debugs, debugs_by_hand, asks, scribbles,
-        behaves, answers_itself,
+        behaves, answers_itself, floods,
     )
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from aidn_pipeline.errors import UsageError
 
 TEMPLATES = Path(__file__).parent / "templates"
 SUFFIX = ".tmpl"
+STORE = ".aidn"
 PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -22,7 +23,7 @@ def scaffold(
     """Writes a folder from templates.
 
     Args:
-        target: a folder that does not exist, or is empty.
+        target: a folder that does not exist, is empty, or holds what would be written.
         layers: folders of templates, of which a later one's files win.
         values: what stands for `{{key}}` in the templates and in their names.
         files: more files: their bytes, or the file that is copied.
@@ -33,6 +34,8 @@ def scaffold(
     Raises:
         UsageError: if the folder holds something, or cannot be written; nothing is left behind.
     """
+    if _is_there(target, layers, values, files):
+        return _files_of(target)
     check_free(target)
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     _sweep(target)
@@ -52,7 +55,33 @@ def scaffold(
         ) from problem
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return sorted(p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file())
+    return _files_of(target)
+
+
+def _files_of(target: Path) -> list[str]:
+    found = (p.relative_to(target) for p in target.rglob("*") if p.is_file())
+    return sorted(path.as_posix() for path in found if path.parts[0] != STORE)
+
+
+def _is_there(
+    target: Path,
+    layers: Sequence[str],
+    values: Mapping[str, str],
+    files: Mapping[str, bytes | Path],
+) -> bool:
+    """Whether the folder holds just what would be written, as a killed command leaves it."""
+    wanted: dict[str, bytes | Path] = {
+        name: text.encode()
+        for layer in layers
+        for name, text in rendered(TEMPLATES / layer, values)
+    }
+    wanted |= files
+    if not target.is_dir() or _files_of(target) != sorted(wanted):
+        return False
+    return all(
+        (target / name).read_bytes() == (c.read_bytes() if isinstance(c, Path) else c)
+        for name, c in wanted.items()
+    )
 
 
 def _sweep(target: Path) -> None:

@@ -211,12 +211,17 @@ class ProcessExecutor:
             self._watch(running, now)
 
     def _read(self, running: Running) -> None:
-        """Takes what a task told."""
-        while running.open:
+        """Takes what a task told: as much as its pipe holds, which is all of one that is dead.
+
+        One that never stops telling must not keep the runner from the others, and from its time.
+        """
+        left = PIPE_SIZE
+        while running.open and left > 0:
             try:
-                data = os.read(running.pipe, PIPE_SIZE)
+                data = os.read(running.pipe, left)
             except BlockingIOError:
                 break
+            left -= len(data)
             running.open = bool(data)
             running.buffer += data
             *lines, rest = running.buffer.split(b"\n")
