@@ -10,7 +10,7 @@ from typing import Any
 from aidn_pipeline.cli.arguments import parse
 from aidn_pipeline.cli.cells import called, together
 from aidn_pipeline.cli.grid import grid
-from aidn_pipeline.cli.overview import TELLING
+from aidn_pipeline.cli.telling import TELLING
 from aidn_pipeline.cli.text import ago, number, printable, seconds
 from aidn_pipeline.engine.reasons import show
 from aidn_pipeline.errors import UsageError

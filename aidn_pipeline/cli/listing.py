@@ -4,17 +4,18 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 from aidn_pipeline.cli.arguments import parse
-from aidn_pipeline.cli.overview import telling
+from aidn_pipeline.cli.telling import telling
 from aidn_pipeline.cli.text import number, seconds, table
-from aidn_pipeline.config.headers import list_recipes
+from aidn_pipeline.config.project import Project, find_project
 from aidn_pipeline.core.index import FieldType, PortSpec
 from aidn_pipeline.engine.outcome import run_status
 from aidn_pipeline.errors import UsageError
 from aidn_pipeline.facade.models import registered
-from aidn_pipeline.facade.workspace import Workspace
+from aidn_pipeline.facade.workspace import Workspace, is_store
 from aidn_pipeline.store.store import Store
 
 NEWEST = 20
@@ -24,25 +25,31 @@ NEWEST = 20
 def main(given: Sequence[str]) -> int:
     """Prints one list."""
     words = parse(given, {}, verb="list").words or ("recipes",)
+    if words[0] in KEPT and len(words) <= (2 if words[0] == "runs" else 1):
+        print(KEPT[words[0]](find_project(), words[1:]))
+        return 0
     workspace = Workspace.around()
-    if words[0] in workspace.index.groups():
+    if words[0] not in KEPT and words[0] in workspace.index.groups():
         words = ("components", *words)
-    if words[0] not in LISTS or len(words) > (2 if words[0] in ("components", "runs") else 1):
-        near = get_close_matches(words[0], [*LISTS, *workspace.index.groups()], 1)
+    names = sorted([*KEPT, *LISTS])
+    if words[0] not in LISTS or len(words) > (2 if words[0] == "components" else 1):
+        near = get_close_matches(words[0], [*names, *workspace.index.groups()], 1)
         raise UsageError(
             f"there is no list of {' '.join(words)}",
             where=" ".join(["aidn-run list", *given]),
             remedy=f"did you mean `aidn-run list {near[0]}`?"
             if near and len(words) == 1
-            else f"one of {', '.join(LISTS)}, or a group: {', '.join(workspace.index.groups())}",
+            else f"one of {', '.join(names)}, or a group: {', '.join(workspace.index.groups())}",
         )
     print(LISTS[words[0]](workspace, words[1:]))
     return 0
 
 
-def recipes(workspace: Workspace, _: Sequence[str] = ()) -> str:
+def recipes(project: Project, _: Sequence[str] = ()) -> str:
     """Recipes of the project first, then the shipped ones."""
-    found = sorted(list_recipes(workspace.project), key=lambda r: (r.builtin, r.name))
+    # It reads YAML, which the other lists do without.
+    headers: Any = import_module("aidn_pipeline.config.headers")
+    found = sorted(headers.list_recipes(project), key=lambda r: (r.builtin, r.name))
     return table([[r.name, "shipped" if r.builtin else "project", r.header] for r in found])
 
 
@@ -107,11 +114,11 @@ def type_text(kind: FieldType) -> str:
     )
 
 
-def runs(workspace: Workspace, words: Sequence[str] = ()) -> str:
+def runs(project: Project, words: Sequence[str] = ()) -> str:
     """The newest runs, the newest last; all of them, or as many as are asked for."""
-    if not workspace.has_store:
+    if not is_store(project.store_root):
         return "no runs yet: `aidn-run recipe=digits` makes the first"
-    with workspace.open_store() as store:
+    with Store.open(project.store_root) as store:
         count = store.records.count_runs()
         shown = store.records.runs(_wanted(words, count))
         rows = [
@@ -152,11 +159,11 @@ def _when(record: dict[str, Any]) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(record["started"]))
 
 
-def models(workspace: Workspace, _: Sequence[str]) -> str:
+def models(project: Project, _: Sequence[str]) -> str:
     """Registered versions, oldest first."""
-    if not workspace.has_store:
+    if not is_store(project.store_root):
         return "no models yet: a recipe with a register stage makes the first"
-    with workspace.open_store() as store:
+    with Store.open(project.store_root) as store:
         rows = [
             [
                 f"{v['name']}@{v['version']}",
@@ -168,10 +175,13 @@ def models(workspace: Workspace, _: Sequence[str]) -> str:
     return table(rows, header=["model", "metrics", "checkpoint"])
 
 
-LISTS: dict[str, Callable[[Workspace, Sequence[str]], str]] = {
+KEPT: dict[str, Callable[[Project, Sequence[str]], str]] = {
     "recipes": recipes,
-    "stages": stages,
-    "components": components,
     "runs": runs,
     "models": models,
+}
+"""What is read without the components, so also in a workspace that nobody trusted."""
+LISTS: dict[str, Callable[[Workspace, Sequence[str]], str]] = {
+    "stages": stages,
+    "components": components,
 }

@@ -13,7 +13,7 @@ from aidn_pipeline import memo
 from aidn_pipeline.cli import debugger, failure, plan, streams
 from aidn_pipeline.cli.asked import Asked, asked
 from aidn_pipeline.cli.lines import Lines
-from aidn_pipeline.cli.overview import SHORT, predicting
+from aidn_pipeline.cli.telling import SHORT, predicting
 from aidn_pipeline.cli.text import number, pairs, seconds, table
 from aidn_pipeline.core.events import Event, Notice
 from aidn_pipeline.errors import DataError, StageFailed

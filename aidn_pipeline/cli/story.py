@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aidn_pipeline.cli.cells import base_of, values_of
-from aidn_pipeline.cli.overview import after, failed_stage
 from aidn_pipeline.cli.plot import plot
+from aidn_pipeline.cli.telling import after, failed_stage
 from aidn_pipeline.cli.text import (
     number,
     pairs,

@@ -1,7 +1,6 @@
 """Temporary files of a live process; a dead owner's are swept at the next opening."""
 
 import os
-import secrets
 from pathlib import Path
 
 from aidn_pipeline.store.disk import Disk, typed
@@ -26,7 +25,7 @@ class Scratch:
     def folder(self) -> Path:
         """This process's folder; its lock is held until `close`."""
         if self._folder is None:
-            name = f"{os.getpid()}-{secrets.token_hex(4)}"
+            name = f"{os.getpid()}-{os.urandom(4).hex()}"
             self._lock = self._locks.acquire(f"tmp/{name}")
             self._disk.make_folder(self.root / name)
             self._folder = self.root / name
@@ -34,7 +33,7 @@ class Scratch:
 
     def create(self, mode: int) -> tuple[int, Path]:
         """A new file: descriptor and path; both are the caller's to do away with."""
-        path = self.folder / secrets.token_hex(8)
+        path = self.folder / os.urandom(8).hex()
         return self._disk.create(path, mode), path
 
     def drop(self, fd: int, path: Path) -> None:
@@ -48,7 +47,7 @@ class Scratch:
         if not folder.exists():
             return
         with typed(folder, "removing a folder that is no longer needed"):
-            doomed = self.folder / secrets.token_hex(8)
+            doomed = self.folder / os.urandom(8).hex()
             self._disk.rename(folder, doomed)
             self._disk.sync_folder(folder.parent)
             self._disk.remove(doomed)

@@ -8,7 +8,8 @@ import pytest
 from support.breaking import written
 from support.command import QUICK
 
-from aidn_pipeline.cli.overview import failed_stage, fitted
+from aidn_pipeline.cli.overview import fitted
+from aidn_pipeline.cli.telling import failed_stage
 from aidn_pipeline.cli.text import ago
 from aidn_pipeline.store.store import Store
 
