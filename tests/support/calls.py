@@ -111,7 +111,7 @@ class Command:
     arguments: tuple[str, ...]
     files: Path | None = None
     final: str = ""
-    """What is there once the command came to its end; nothing more is done about it then."""
+    """The project that it makes; once that is trusted the command ended, and is not given again."""
 
     def prepare(self, folder: Path) -> None:
         (folder / "project").mkdir()
@@ -122,7 +122,7 @@ class Command:
 
     def act(self, folder: Path) -> int:
         drive = folder / "drive"
-        if self.final and (drive / self.final).exists():
+        if self.final and (drive / self.final).exists() and _trusted(drive):
             return 0
         # Compiled modules are of no project: what is left is compared file by file.
         sys.dont_write_bytecode = True
@@ -154,15 +154,18 @@ class Command:
             if p.is_file() and not {".aidn", "cached", "config"} & set(p.relative_to(drive).parts)
         }
         home = drive / ".aidn"
-        # Their names hold the folder's own path.
-        cache = sorted(path.suffix for path in drive.glob("cached/aidn/projects/*/*"))
-        trusted = len(list(drive.glob("config/aidn/trust/*")))
+        # Their names hold the folder's own path. What `new` could not cache, a run does.
+        cached = drive.glob("cached/aidn/projects/*/*") if not self.final else ()
         return {
             "files": files,
-            "cache": cache,
-            "trusted": trusted,
+            "cache": sorted(path.suffix for path in cached),
+            "trusted": len(_trusted(drive)),
             **(power.state(home) if home.exists() else {}),
         }
+
+
+def _trusted(drive: Path) -> list[Path]:
+    return list(drive.glob("config/aidn/trust/*"))
 
 
 SCENARIOS: dict[str, Scenario] = {
