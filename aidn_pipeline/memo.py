@@ -7,7 +7,7 @@ lines of what must still be so, an empty line, and the answer itself:
     F SIZE MTIME CTIME INODE DIGEST PATH   a file with this content
     D WHAT MTIME CTIME INODE DIGEST PATH   a folder with these names of a kind
     O SIZE MTIME CTIME INODE PATH          a file of the store or of a bundle, untouched
-    J SIZE INODE KEYS PATH                 a journal that tells nothing new of these stages' work
+    W SIZE INODE KEYS PATH                 a journal that tells nothing new of these stages' work
     N PATH                                 there is nothing
     E DIGEST NAME                          a variable of the environment
 
@@ -37,6 +37,8 @@ LONGEST_TAIL = 1 << 20
 """Bytes that were added to a journal; with more, the index is asked."""
 STAGE = b',"kind":"stage"'
 """Stands in a journal's line of a stage's work, behind its fingerprint."""
+KEY = slice(3, 11)
+"""Of a fingerprint, what tells it from others; two that begin alike only cost an answer."""
 KINDS: dict[bytes, tuple[bytes, ...]] = {
     b"a": (b"",),
     b"i": (b".dist-info", b".egg-info", b".pth"),
@@ -146,8 +148,14 @@ def of_output(path: str) -> bytes:
     Raises:
         OSError: if it is not there.
     """
-    facts = os.stat(path)
-    return b"O %d %b %b" % (facts.st_size, _times(facts), os.fsencode(path))
+    return _output(os.fsencode(path))
+
+
+def _output(name: bytes) -> bytes:
+    # Most lines are of these: one is made anew and compared whole.
+    facts = os.stat(name)
+    times = facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
+    return b"O %d %d %d %d %b" % (facts.st_size, *times, name)
 
 
 def of_journal(path: str, size: int, fingerprints: list[str]) -> bytes:
@@ -166,8 +174,8 @@ def of_journal(path: str, size: int, fingerprints: list[str]) -> bytes:
         file.seek(max(0, size - 1))
         if file.read(1) not in (b"\n", b""):
             raise Changed(path)
-    keys = ",".join(fingerprints) or "-"
-    return b"J %d %d %b %b" % (size, os.stat(path).st_ino, keys.encode(), os.fsencode(path))
+    keys = ",".join(one[KEY] for one in fingerprints) or "-"
+    return b"W %d %d %b %b" % (size, os.stat(path).st_ino, keys.encode(), os.fsencode(path))
 
 
 def of_nothing(path: str) -> bytes:
@@ -256,9 +264,7 @@ def _checked(line: bytes, now: int) -> bytes:
     """
     kind, _, rest = line.partition(b" ")
     if kind == b"O":
-        size, times, path = _split(rest)
-        facts = os.stat(path)
-        holds = facts.st_size == int(size) and _times(facts) == times
+        holds = line == _output(rest.split(b" ", 4)[4])
     elif kind in (b"F", b"D"):
         first, times, path = _split(rest)
         digest, _, path = path.partition(b" ")
@@ -271,7 +277,7 @@ def _checked(line: bytes, now: int) -> bytes:
             holds = facts.st_size == int(first) and _digest_of(path) == digest
         if holds and not _is_fresh(facts, now):
             return b"%b %b %b %b %b" % (kind, first, _times(facts), digest, path)
-    elif kind == b"J":
+    elif kind == b"W":
         return _checked_journal(line)
     elif kind == b"E":
         value, _, name = rest.partition(b" ")
@@ -289,15 +295,17 @@ def _checked_journal(line: bytes) -> bytes:
     size = facts.st_size - int(begin)
     if facts.st_ino != int(inode) or not 0 <= size <= LONGEST_TAIL:
         raise Changed(line)
+    if not size:
+        return line
     with open(path, "rb") as file:
         file.seek(int(begin))
         added = file.read(size).split(b"\n")
     known = set(keys.split(b","))
     told = [one.split(b'{"key":"', 1)[-1].partition(b'"') for one in added]
     # What stands behind the last line is still being written.
-    if added[-1] or any(key in known and more.startswith(STAGE) for key, _, more in told):
+    if added[-1] or any(key[KEY] in known and more.startswith(STAGE) for key, _, more in told):
         raise Changed(line)
-    return b"J %d %b %b %b" % (facts.st_size, inode, keys, path)
+    return b"W %d %b %b %b" % (facts.st_size, inode, keys, path)
 
 
 def _split(rest: bytes) -> tuple[bytes, bytes, bytes]:
